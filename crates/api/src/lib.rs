@@ -1,0 +1,1 @@
+//! A typed client of the llama-server HTTP API.

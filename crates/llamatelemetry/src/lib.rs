@@ -1,0 +1,1 @@
+//! Run any GGUF model with a supervised llama-server and see what it does.

@@ -1,0 +1,1 @@
+//! Own one llama-server child: launch, readiness, logs, watchdog, stop.

