@@ -1,0 +1,312 @@
+//! An answer as it streams in.
+
+use crate::connection::{Connection, Pool};
+use crate::{ApiError, ServerComplaint};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use llamatelemetry_record::{
+    Endpoint, FinishReason, PhaseClock, Phases, ServerTimings, SseDecoder, Usage,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A piece of an answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Delta {
+    /// Text of the answer.
+    pub text: String,
+    /// Text of the reasoning that comes before it.
+    pub reasoning: String,
+    /// Pieces of tool calls.
+    pub tool_calls: Vec<ToolCallDelta>,
+}
+
+impl Delta {
+    fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.reasoning.is_empty() && self.tool_calls.is_empty()
+    }
+}
+
+/// A piece of a tool call: the first carries id and name, all carry pieces of the arguments.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ToolCallDelta {
+    /// Which of the answer's calls this belongs to.
+    #[serde(default)]
+    pub index: usize,
+    /// The call's id.
+    pub id: Option<String>,
+    /// Name and arguments.
+    #[serde(default)]
+    pub function: FunctionDelta,
+}
+
+/// The function of a [`ToolCallDelta`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct FunctionDelta {
+    /// Its name.
+    pub name: Option<String>,
+    /// A piece of its arguments' JSON.
+    #[serde(default)]
+    pub arguments: String,
+}
+
+/// A whole tool call, put together from its pieces.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// The call's id.
+    pub id: String,
+    /// The tool's name.
+    pub name: String,
+    /// The arguments as JSON text, as the model wrote it.
+    pub arguments: String,
+}
+
+/// All there is to know of an answer once it ended.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Where the time went.
+    pub phases: Phases,
+    /// The server's own account.
+    pub timings: Option<ServerTimings>,
+    /// Tokens.
+    pub usage: Usage,
+    /// Why it ended; `None` if it broke off.
+    pub finish_reason: Option<FinishReason>,
+    /// The server's id for it.
+    pub response_id: Option<String>,
+    /// The model as the server names it.
+    pub model: Option<String>,
+    /// The slot, where the endpoint tells.
+    pub slot: Option<u32>,
+}
+
+/// An answer that streams in. Dropping it closes the connection; the server then frees the slot:
+/// in decode at the next token, in prefill after the batch it works on.
+#[derive(Debug)]
+pub struct AnswerStream {
+    endpoint: Endpoint,
+    clock: PhaseClock,
+    body: Incoming,
+    connection: Option<Connection>,
+    pool: Arc<Pool>,
+    decoder: SseDecoder,
+    ready: VecDeque<Delta>,
+    seen: Seen,
+    done: bool,
+}
+
+/// What the events told beside the text.
+#[derive(Debug, Default)]
+struct Seen {
+    timings: Option<ServerTimings>,
+    usage: Usage,
+    finish_reason: Option<FinishReason>,
+    response_id: Option<String>,
+    model: Option<String>,
+    slot: Option<u32>,
+}
+
+impl AnswerStream {
+    pub(crate) fn new(
+        endpoint: Endpoint,
+        clock: PhaseClock,
+        body: Incoming,
+        connection: Connection,
+        pool: Arc<Pool>,
+    ) -> Self {
+        Self {
+            endpoint,
+            clock,
+            body,
+            connection: Some(connection),
+            pool,
+            decoder: SseDecoder::default(),
+            ready: VecDeque::new(),
+            seen: Seen::default(),
+            done: false,
+        }
+    }
+
+    /// The clock so far.
+    pub fn clock(&self) -> &PhaseClock {
+        &self.clock
+    }
+
+    /// The next piece; `None` once the answer is whole.
+    pub async fn next(&mut self) -> Result<Option<Delta>, ApiError> {
+        loop {
+            if let Some(delta) = self.ready.pop_front() {
+                return Ok(Some(delta));
+            }
+            if self.done {
+                return Ok(None);
+            }
+            match self.body.frame().await {
+                Some(Ok(frame)) => {
+                    if let Some(bytes) = frame.data_ref() {
+                        self.take(bytes, Instant::now())?;
+                    }
+                }
+                Some(Err(source)) => return Err(self.broken(Some(source))),
+                None if self.seen.finish_reason.is_none() => return Err(self.broken(None)),
+                None => {
+                    self.done = true;
+                    if let Some(connection) = self.connection.take() {
+                        self.pool.keep(connection);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What is known now: of a whole answer everything, of one that broke off what was seen.
+    pub fn outcome(&self) -> Outcome {
+        Outcome {
+            phases: self.clock.phases(Instant::now()),
+            timings: self.seen.timings,
+            usage: self.seen.usage,
+            finish_reason: self.seen.finish_reason.clone(),
+            response_id: self.seen.response_id.clone(),
+            model: self.seen.model.clone(),
+            slot: self.seen.slot,
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8], at: Instant) -> Result<(), ApiError> {
+        let path = self.endpoint.path();
+        let mut events = Vec::new();
+        self.decoder
+            .push(bytes, |data| events.push(data.to_vec()))
+            .map_err(|source| ApiError::Stream {
+                path: path.into(),
+                source,
+            })?;
+        for data in events {
+            if data == b"[DONE]" {
+                continue;
+            }
+            let event: Event =
+                serde_json::from_slice(&data).map_err(|source| ApiError::Unexpected {
+                    path: path.into(),
+                    source,
+                })?;
+            if event.error.is_some() {
+                let complaint = ServerComplaint::read(&data);
+                return Err(ApiError::Refused {
+                    path: path.into(),
+                    status: 200,
+                    complaint,
+                });
+            }
+            let delta = self.seen.note(event);
+            if !delta.is_empty() || self.seen.finish_reason.is_some() {
+                self.clock.delta(at);
+            }
+            if !delta.is_empty() {
+                self.ready.push_back(delta);
+            }
+        }
+        Ok(())
+    }
+
+    fn broken(&mut self, source: Option<hyper::Error>) -> ApiError {
+        self.done = true;
+        ApiError::Broken {
+            path: self.endpoint.path().into(),
+            source,
+        }
+    }
+}
+
+impl Seen {
+    fn note(&mut self, event: Event) -> Delta {
+        if let Some(timings) = event.timings {
+            self.usage = timings.usage();
+            self.timings = Some(timings);
+        }
+        if event.id.is_some() {
+            self.response_id = event.id;
+        }
+        if event.model.is_some() {
+            self.model = event.model;
+        }
+        if event.stop {
+            self.slot = event.id_slot.and_then(|slot| u32::try_from(slot).ok());
+            self.finish_reason = Some(match event.stop_type.as_deref() {
+                Some("limit") => FinishReason::Length,
+                _ => FinishReason::Stop,
+            });
+        }
+        let mut delta = Delta {
+            text: event.content.unwrap_or_default(),
+            ..Delta::default()
+        };
+        for choice in event.choices {
+            if let Some(reason) = choice.finish_reason {
+                self.finish_reason = Some(FinishReason::from_server(&reason));
+            }
+            delta
+                .text
+                .push_str(&choice.delta.content.unwrap_or_default());
+            delta
+                .reasoning
+                .push_str(&choice.delta.reasoning_content.unwrap_or_default());
+            delta
+                .tool_calls
+                .extend(choice.delta.tool_calls.unwrap_or_default());
+        }
+        delta
+    }
+}
+
+/// An event of either dialect: chat's `choices`, or the native endpoint's flat fields.
+#[derive(Deserialize)]
+struct Event {
+    #[serde(default)]
+    choices: Vec<Choice>,
+    content: Option<String>,
+    #[serde(default)]
+    stop: bool,
+    stop_type: Option<String>,
+    id_slot: Option<i64>,
+    id: Option<String>,
+    model: Option<String>,
+    timings: Option<ServerTimings>,
+    error: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    finish_reason: Option<String>,
+    #[serde(default)]
+    delta: ChoiceDelta,
+}
+
+#[derive(Default, Deserialize)]
+struct ChoiceDelta {
+    content: Option<String>,
+    reasoning_content: Option<String>,
+    tool_calls: Option<Vec<ToolCallDelta>>,
+}
+
+impl ToolCall {
+    /// Adds a piece to the calls put together so far.
+    pub fn assemble(calls: &mut Vec<Self>, piece: ToolCallDelta) {
+        /// More calls than any model makes in one answer: a wild index must not allocate.
+        const CALLS_AT_MOST: usize = 1024;
+        if piece.index >= CALLS_AT_MOST {
+            return;
+        }
+        if calls.len() <= piece.index {
+            calls.resize_with(piece.index + 1, Self::default);
+        }
+        let call = &mut calls[piece.index];
+        if let Some(id) = piece.id {
+            call.id = id;
+        }
+        call.name.push_str(&piece.function.name.unwrap_or_default());
+        call.arguments.push_str(&piece.function.arguments);
+    }
+}

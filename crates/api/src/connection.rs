@@ -1,0 +1,130 @@
+//! Connections to one server: opened when needed, kept for reuse, closed when an answer is dropped.
+
+use crate::{Address, ApiError};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::task::JoinHandle;
+
+/// Idle connections are dropped before llama-server closes them: it does so after 5 s.
+const KEEP_IDLE: Duration = Duration::from_secs(4);
+/// Idle connections kept at most.
+const KEEP_AT_MOST: usize = 32;
+
+/// One open connection and the task that drives it. Dropping it closes the socket.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    driver: JoinHandle<()>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// The connections to one address.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    address: Address,
+    idle: Mutex<Vec<(Connection, Instant)>>,
+}
+
+impl Pool {
+    pub(crate) fn new(address: Address) -> Self {
+        Self {
+            address,
+            idle: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Sends a request and returns the response's head with the connection that carries its body.
+    ///
+    /// A server may close an idle connection at the moment it is used again. Then, and only then,
+    /// the request is sent once more on a new connection.
+    pub(crate) async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(Response<Incoming>, Connection), ApiError> {
+        let path = request.uri().path().to_owned();
+        if let Some(mut reused) = self.take_idle()
+            && let Ok(response) = reused.sender.send_request(request.clone()).await
+        {
+            return Ok((response, reused));
+        }
+        let mut connection = self.open().await?;
+        match connection.sender.send_request(request).await {
+            Ok(response) => Ok((response, connection)),
+            Err(source) => Err(ApiError::Broken {
+                path,
+                source: Some(source),
+            }),
+        }
+    }
+
+    /// Takes back a connection whose response was read to its end.
+    pub(crate) fn keep(&self, connection: Connection) {
+        if connection.sender.is_closed() {
+            return;
+        }
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < KEEP_AT_MOST {
+            idle.push((connection, Instant::now()));
+        }
+    }
+
+    fn take_idle(&self) -> Option<Connection> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|(connection, since)| {
+            since.elapsed() < KEEP_IDLE && !connection.sender.is_closed()
+        });
+        // The youngest is the least likely to be closed; one still busy with its last body is not
+        // ready and stays.
+        let ready = idle
+            .iter()
+            .rposition(|(connection, _)| connection.sender.is_ready())?;
+        Some(idle.swap_remove(ready).0)
+    }
+
+    async fn open(&self) -> Result<Connection, ApiError> {
+        let refused = |source| ApiError::Connect {
+            address: self.address.clone(),
+            source,
+        };
+        match &self.address {
+            Address::Unix(path) => {
+                let stream = UnixStream::connect(path).await.map_err(refused)?;
+                Self::start(TokioIo::new(stream)).await
+            }
+            Address::Tcp(address) => {
+                let stream = TcpStream::connect(address).await.map_err(refused)?;
+                stream.set_nodelay(true).map_err(refused)?;
+                Self::start(TokioIo::new(stream)).await
+            }
+        }
+        .map_err(|error| refused(std::io::Error::other(error)))
+    }
+
+    async fn start<T>(io: T) -> Result<Connection, hyper::Error>
+    where
+        T: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    {
+        let (sender, connection) = handshake(io).await?;
+        let driver = tokio::runtime::Handle::current().spawn(async move {
+            // A failure reaches whoever reads the response's body; there is nobody else to tell.
+            drop(connection.await);
+        });
+        Ok(Connection { sender, driver })
+    }
+}
