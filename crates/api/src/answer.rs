@@ -82,6 +82,21 @@ pub struct Outcome {
     pub slot: Option<u32>,
 }
 
+impl Outcome {
+    /// Of a request that got no answer only the time is known.
+    pub fn unanswered(phases: Phases) -> Self {
+        Self {
+            phases,
+            timings: None,
+            usage: Usage::default(),
+            finish_reason: None,
+            response_id: None,
+            model: None,
+            slot: None,
+        }
+    }
+}
+
 /// An answer that streams in. Dropping it closes the connection; the server then frees the slot:
 /// in decode at the next token, in prefill after the batch it works on.
 #[derive(Debug)]

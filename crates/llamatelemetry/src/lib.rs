@@ -1,1 +1,62 @@
-//! Run any GGUF model with a supervised llama-server and see what it does.
+//! Run any GGUF model with one call, and see what it does.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), llamatelemetry::Error> {
+//! use llamatelemetry::{ChatMessage, GenerateOptions, InferenceEngine, LoadOptions};
+//!
+//! let engine = InferenceEngine::load_model("smollm2", LoadOptions::from_environment()?).await?;
+//! let question = [ChatMessage::user("Explain CUDA in one sentence.")];
+//! let answer = engine.chat(&question, &GenerateOptions::default()).await?;
+//! println!("{}", answer.text);
+//! println!("first token after {:?} ms", answer.timings.ttft_ms);
+//! engine.unload().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | you want | use |
+//! |---|---|
+//! | a prompt continued as it stands | [`InferenceEngine::infer`], [`InferenceEngine::stream`] |
+//! | messages through the model's chat template | [`InferenceEngine::chat`], [`InferenceEngine::chat_stream`] |
+//! | the same without an async runtime | [`blocking::InferenceEngine`] |
+//! | a server and no engine | [`ServerManager`] |
+//! | spans on the console or over OTLP | [`setup_telemetry`] |
+//!
+//! Everything the engine needs is found, fetched or built when it is first used: a llama.cpp that
+//! is proved to run on this machine, and the model's file, verified.
+
+pub mod blocking;
+mod engine;
+mod error;
+mod manager;
+mod options;
+mod result;
+mod stream;
+mod telemetry;
+
+pub use engine::InferenceEngine;
+pub use error::{Error, ErrorKind};
+pub use llamatelemetry_api::{
+    ApiError, ChatMessage, Client, ContentPart, Delta, ImageUrl, MessageContent, ToolCall,
+};
+pub use llamatelemetry_record::{Discard, FinishReason, RequestRecord, Sink, TraceContext, Usage};
+pub use manager::ServerManager;
+pub use options::{GenerateOptions, LoadOptions};
+pub use result::{Energy, InferResult, Timings};
+pub use stream::AnswerStream;
+pub use telemetry::{TelemetryHandle, setup_telemetry};
+
+/// GGUF files.
+pub use llamatelemetry_gguf as gguf;
+/// What this machine is.
+pub use llamatelemetry_machine as machine;
+/// Names into files.
+pub use llamatelemetry_models as models;
+/// What long steps tell.
+pub use llamatelemetry_progress as progress;
+/// llama.cpp builds.
+pub use llamatelemetry_runtime as runtime;
+/// The child process.
+pub use llamatelemetry_server as server;
+/// Settings and their origins.
+pub use llamatelemetry_settings as settings;

@@ -84,6 +84,16 @@ impl PhaseClock {
         self.sent_at
     }
 
+    /// When the request was sent, by the monotonic clock.
+    pub fn sent(&self) -> Instant {
+        self.sent
+    }
+
+    /// When the first delta arrived, if one did.
+    pub fn first_delta(&self) -> Option<Instant> {
+        self.first_delta
+    }
+
     /// The response headers arrived. Only the first call counts.
     pub fn headers(&mut self, at: Instant) {
         self.headers.get_or_insert(at);

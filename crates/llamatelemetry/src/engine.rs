@@ -1,0 +1,159 @@
+//! One model, loaded, ready to answer.
+
+use crate::manager::SharedServer;
+use crate::stream::{AnswerStream, Asked};
+use crate::{Error, GenerateOptions, InferResult, LoadOptions, ServerManager};
+use llamatelemetry_api::{ChatMessage, ChatRequest, CompletionRequest, ResponseFormat};
+use llamatelemetry_record::{Endpoint, Message, PhaseClock, Sink, SpanId, TraceContext, TraceId};
+use std::fmt;
+use std::sync::Arc;
+
+/// One model, loaded in a server of its own. Dropping the engine stops the server once the last
+/// of its streams is gone.
+pub struct InferenceEngine {
+    server: SharedServer,
+    sink: Arc<dyn Sink>,
+    capture_content: bool,
+}
+
+impl InferenceEngine {
+    /// Loads a model by any name that [`crate::models`] knows: a path, a catalogue name,
+    /// `hf:owner/repo:quant`, a URL. Finds or builds llama.cpp first, if need be.
+    pub async fn load_model(name: &str, options: LoadOptions) -> Result<Self, Error> {
+        let server = ServerManager::start_server(name, &options).await?;
+        Ok(Self {
+            server: Arc::new(server),
+            sink: options.sink,
+            capture_content: options.settings.telemetry.capture_content,
+        })
+    }
+
+    /// Continues a prompt as it stands, through llama-server's `/completion`; the model's chat
+    /// template is not applied.
+    pub async fn infer(
+        &self,
+        prompt: &str,
+        options: &GenerateOptions,
+    ) -> Result<InferResult, Error> {
+        self.stream(prompt, options).await?.finish().await
+    }
+
+    /// [`InferenceEngine::infer`], piece by piece.
+    pub async fn stream(
+        &self,
+        prompt: &str,
+        options: &GenerateOptions,
+    ) -> Result<AnswerStream, Error> {
+        let request = CompletionRequest {
+            prompt: prompt.to_owned(),
+            max_tokens: options.max_tokens,
+            temperature: options.temperature,
+            top_p: options.top_p,
+            top_k: options.top_k,
+            seed: options.seed,
+            stop: options.stop.clone(),
+            json_schema: options.json_schema.clone(),
+            extra: options.extra.clone(),
+        };
+        let input = || vec![Message { role: "user".into(), content: prompt.to_owned() }];
+        let asked = self.asked(Endpoint::NativeCompletion, options, input);
+        let trace = asked.context();
+        let answer = self.server.client().completion_stream(&request, Some(&trace)).await;
+        asked.opened(answer).await
+    }
+
+    /// Answers messages through the model's chat template.
+    pub async fn chat(
+        &self,
+        messages: &[ChatMessage],
+        options: &GenerateOptions,
+    ) -> Result<InferResult, Error> {
+        self.chat_stream(messages, options).await?.finish().await
+    }
+
+    /// [`InferenceEngine::chat`], piece by piece.
+    pub async fn chat_stream(
+        &self,
+        messages: &[ChatMessage],
+        options: &GenerateOptions,
+    ) -> Result<AnswerStream, Error> {
+        let request = ChatRequest {
+            messages: messages.to_vec(),
+            model: None,
+            max_tokens: options.max_tokens,
+            temperature: options.temperature,
+            top_p: options.top_p,
+            top_k: options.top_k,
+            seed: options.seed,
+            stop: options.stop.clone(),
+            response_format: options.json_schema.as_ref().map(ResponseFormat::schema),
+            tools: options.tools.clone(),
+            extra: options.extra.clone(),
+        };
+        let input = || {
+            let said = |message: &ChatMessage| Message {
+                role: message.role.clone(),
+                content: message.content.to_text(),
+            };
+            messages.iter().map(said).collect()
+        };
+        let asked = self.asked(Endpoint::ChatCompletions, options, input);
+        let trace = asked.context();
+        let answer = self.server.client().chat_stream(&request, Some(&trace)).await;
+        asked.opened(answer).await
+    }
+
+    /// The server behind the engine.
+    pub fn server(&self) -> &ServerManager {
+        &self.server
+    }
+
+    /// Stops the server and waits until it is gone. Streams that are still open keep it until
+    /// they end.
+    pub async fn unload(self) {
+        if let Some(server) = Arc::into_inner(self.server) {
+            server.stop_server().await;
+        }
+    }
+
+    fn asked(
+        &self,
+        endpoint: Endpoint,
+        options: &GenerateOptions,
+        input: impl FnOnce() -> Vec<Message>,
+    ) -> Asked {
+        Asked {
+            clock: PhaseClock::start(),
+            server: self.server.clone(),
+            sink: self.sink.clone(),
+            endpoint,
+            trace_id: options.parent.map_or_else(TraceId::random, |parent| parent.trace_id),
+            span_id: SpanId::random(),
+            parent: options.parent,
+            parameters: options.parameters(),
+            conversation_id: options.conversation_id.clone(),
+            input: self.capture_content.then(input),
+        }
+    }
+}
+
+impl Asked {
+    /// What the server is told of the trace: the request's own span is the parent of whatever it
+    /// does.
+    fn context(&self) -> TraceContext {
+        TraceContext {
+            trace_id: self.trace_id,
+            span_id: self.span_id,
+            sampled: self.parent.is_none_or(|parent| parent.sampled),
+        }
+    }
+}
+
+impl fmt::Debug for InferenceEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InferenceEngine")
+            .field("model", &self.server.model().name)
+            .field("address", self.server.process().address())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,187 @@
+//! An answer on its way, and the record that every request leaves, however it ends.
+
+use crate::error::Cause;
+use crate::manager::SharedServer;
+use crate::{Error, InferResult};
+use llamatelemetry_api::{AnswerStream as ApiStream, ApiError, Delta, Outcome, ToolCall};
+use llamatelemetry_record::{
+    Content, Endpoint, Failure, FinishReason, Message, PhaseClock, RequestParameters,
+    RequestRecord, Sink, SpanId, TraceContext, TraceId,
+};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// When a connection breaks, the child's exit is waited for so long to say why.
+const EXIT_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What was asked and by whom: everything of a record that is known before the answer.
+pub(crate) struct Asked {
+    /// Runs from before the request is sent; it dates a request that never got an answer.
+    pub(crate) clock: PhaseClock,
+    pub(crate) server: SharedServer,
+    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) trace_id: TraceId,
+    pub(crate) span_id: SpanId,
+    pub(crate) parent: Option<TraceContext>,
+    pub(crate) parameters: RequestParameters,
+    pub(crate) conversation_id: Option<String>,
+    pub(crate) input: Option<Vec<Message>>,
+}
+
+/// An answer on its way. Dropping it cancels the request: the server frees the slot.
+pub struct AnswerStream {
+    asked: Asked,
+    answer: ApiStream,
+    text: String,
+    reasoning: String,
+    tool_calls: Vec<ToolCall>,
+    recorded: bool,
+}
+
+impl Asked {
+    /// The request was sent: either an answer streams, or it failed and that is recorded.
+    pub(crate) async fn opened(
+        self,
+        answer: Result<ApiStream, ApiError>,
+    ) -> Result<AnswerStream, Error> {
+        match answer {
+            Ok(answer) => Ok(AnswerStream {
+                asked: self,
+                answer,
+                text: String::new(),
+                reasoning: String::new(),
+                tool_calls: Vec::new(),
+                recorded: false,
+            }),
+            Err(error) => {
+                let outcome = Outcome::unanswered(self.clock.phases(Instant::now()));
+                let record = self.record(&self.clock, outcome, Some(failure(&error)), None);
+                self.sink.record(Arc::new(record));
+                Err(explain(&self.server, error).await)
+            }
+        }
+    }
+
+    fn record(
+        &self,
+        clock: &PhaseClock,
+        outcome: Outcome,
+        failure: Option<Failure>,
+        content: Option<Content>,
+    ) -> RequestRecord {
+        let model = self.server.model();
+        RequestRecord {
+            trace_id: self.trace_id,
+            span_id: self.span_id,
+            parent: self.parent,
+            endpoint: self.endpoint,
+            streamed: true,
+            started_at: clock.sent_at(),
+            phases: outcome.phases,
+            server_timings: outcome.timings,
+            model: model.name.clone(),
+            model_sha256: model.sha256.clone(),
+            llama_build: Some(self.server.runtime().build.text.clone()),
+            response_id: outcome.response_id,
+            conversation_id: self.conversation_id.clone(),
+            slot: outcome.slot,
+            parameters: self.parameters.clone(),
+            usage: outcome.usage,
+            finish_reason: outcome.finish_reason,
+            failure,
+            content,
+        }
+    }
+}
+
+impl AnswerStream {
+    /// The next piece of the answer; `None` once it is whole.
+    pub async fn next(&mut self) -> Result<Option<Delta>, Error> {
+        match self.answer.next().await {
+            Ok(Some(delta)) => {
+                self.text.push_str(&delta.text);
+                self.reasoning.push_str(&delta.reasoning);
+                for piece in &delta.tool_calls {
+                    ToolCall::assemble(&mut self.tool_calls, piece.clone());
+                }
+                Ok(Some(delta))
+            }
+            Ok(None) => Ok(None),
+            Err(error) => {
+                self.leave_record(Some(failure(&error)), None);
+                Err(explain(&self.asked.server, error).await)
+            }
+        }
+    }
+
+    /// Reads what is left and returns the whole answer with its figures.
+    pub async fn finish(mut self) -> Result<InferResult, Error> {
+        while self.next().await?.is_some() {}
+        let record = self.leave_record(None, None);
+        let text = std::mem::take(&mut self.text);
+        let reasoning = std::mem::take(&mut self.reasoning);
+        let tool_calls = std::mem::take(&mut self.tool_calls);
+        Ok(InferResult::new(&record, text, reasoning, tool_calls))
+    }
+
+    fn leave_record(
+        &mut self,
+        failure: Option<Failure>,
+        ended: Option<FinishReason>,
+    ) -> Arc<RequestRecord> {
+        self.recorded = true;
+        let mut outcome = self.answer.outcome();
+        outcome.finish_reason = ended.or(outcome.finish_reason);
+        outcome.slot = outcome.slot.or_else(|| {
+            let process = self.asked.server.process();
+            let clock = self.answer.clock();
+            process.slot_launched_between(clock.sent(), clock.first_delta()?)
+        });
+        let content = self.asked.input.take().map(|input| Content {
+            input,
+            output: self.text.clone(),
+            reasoning: self.reasoning.clone(),
+        });
+        let record = self.asked.record(self.answer.clock(), outcome, failure, content);
+        let record = Arc::new(record);
+        self.asked.sink.record(record.clone());
+        record
+    }
+}
+
+impl Drop for AnswerStream {
+    fn drop(&mut self) {
+        if !self.recorded {
+            self.leave_record(None, Some(FinishReason::Cancelled));
+        }
+    }
+}
+
+impl fmt::Debug for AnswerStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnswerStream")
+            .field("endpoint", &self.asked.endpoint)
+            .field("trace_id", &self.asked.trace_id)
+            .finish_non_exhaustive()
+    }
+}
+
+fn failure(error: &ApiError) -> Failure {
+    Failure { kind: error.kind(), message: error.to_string() }
+}
+
+/// A broken connection says little; the child's exit and its last lines say why.
+async fn explain(server: &SharedServer, error: ApiError) -> Error {
+    if !error.is_disconnect() {
+        return Cause::Request(error).into();
+    }
+    let process = server.clone();
+    let exit =
+        tokio::task::spawn_blocking(move || process.process().wait_exit(EXIT_PATIENCE)).await;
+    match exit {
+        Ok(Some(exit)) => Cause::ServerDied { exit, source: error }.into(),
+        _ => Cause::Request(error).into(),
+    }
+}

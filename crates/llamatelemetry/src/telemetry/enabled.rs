@@ -1,0 +1,51 @@
+//! The feature `telemetry` is on.
+
+use crate::Error;
+use crate::error::Cause;
+use llamatelemetry_record::Sink;
+use llamatelemetry_settings::Settings;
+use llamatelemetry_telemetry::Telemetry;
+use std::fmt;
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A running telemetry pipeline. Pass [`TelemetryHandle::sink`] to
+/// [`LoadOptions::with_sink`](crate::LoadOptions::with_sink); shut it down before the program ends.
+pub struct TelemetryHandle {
+    telemetry: Arc<Telemetry>,
+}
+
+/// Starts the pipeline that the settings ask for: spans to `console` if that is on, over OTLP if
+/// the standard `OTEL_*` variables name an endpoint.
+pub fn setup_telemetry(
+    settings: &Settings,
+    console: Box<dyn Write + Send>,
+) -> Result<TelemetryHandle, Error> {
+    let console = settings.telemetry.console.then_some(console);
+    let telemetry = Telemetry::setup(settings, Vec::new(), console).map_err(Cause::Telemetry)?;
+    Ok(TelemetryHandle { telemetry: Arc::new(telemetry) })
+}
+
+impl TelemetryHandle {
+    /// Where records go in.
+    pub fn sink(&self) -> Arc<dyn Sink> {
+        self.telemetry.clone()
+    }
+
+    /// What was asked for by variables and is not done, in sentences.
+    pub fn notices(&self) -> &[String] {
+        self.telemetry.notices()
+    }
+
+    /// Sends what is waiting, for at most this long, and ends the pipeline.
+    pub fn shutdown(&self, limit: Duration) {
+        self.telemetry.shutdown(limit);
+    }
+}
+
+impl fmt::Debug for TelemetryHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TelemetryHandle").finish_non_exhaustive()
+    }
+}
