@@ -85,6 +85,7 @@ impl Asked {
             model_sha256: model.sha256.clone(),
             llama_build: Some(self.server.runtime().build.text.clone()),
             response_id: outcome.response_id,
+            response_model: outcome.model,
             conversation_id: self.conversation_id.clone(),
             slot: outcome.slot,
             parameters: self.parameters.clone(),

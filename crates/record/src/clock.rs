@@ -132,6 +132,26 @@ impl PhaseClock {
         }
     }
 
+    /// The phases of a stream that was cut off before its end: as far as they were seen, with the
+    /// total up to the cut.
+    pub fn phases_cut(&self, ended: Instant) -> Phases {
+        Phases {
+            total: ended - self.sent,
+            ..self.phases(ended)
+        }
+    }
+
+    /// Only the wall time: the answer showed nothing of its phases.
+    pub fn wall(&self, ended: Instant) -> Phases {
+        Phases {
+            queue: None,
+            prefill: None,
+            decode: None,
+            total: ended - self.sent,
+            source: TimingSource::Wall,
+        }
+    }
+
     /// The phases of an answer that came in one piece and carries the server's own times:
     /// queue is what they leave of the wall time.
     pub fn phases_from_server(

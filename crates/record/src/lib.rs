@@ -5,8 +5,11 @@
 //! the store consume records; neither knows who made them. No I/O and no async live here.
 
 mod clock;
+mod dialect;
 mod identity;
 mod request;
+mod scanner;
+mod sources;
 mod sse;
 
 pub use clock::{PhaseClock, Phases, TimingSource};
@@ -15,6 +18,8 @@ pub use request::{
     Content, Endpoint, Failure, FinishReason, Message, Operation, RequestParameters, RequestRecord,
     ServerTimings, Usage,
 };
+pub use scanner::{Observed, StreamScanner};
+pub use sources::{Delivery, PHASE_SOURCES, PhaseRow, PhaseSource, Shown, phase_sources};
 pub use sse::{SseDecoder, SseError};
 
 use std::sync::Arc;

@@ -241,6 +241,8 @@ pub struct RequestRecord {
     pub llama_build: Option<String>,
     /// The server's id for the answer.
     pub response_id: Option<String>,
+    /// The model as the server names it in the answer.
+    pub response_model: Option<String>,
     /// The conversation it belongs to, if the caller named one.
     pub conversation_id: Option<String>,
     /// The slot that worked on it, if known.
@@ -261,25 +263,29 @@ impl RequestRecord {
     /// Prompt tokens evaluated a second, cached ones excluded: the server's figure where it gave
     /// one, else tokens over the prefill phase.
     pub fn prompt_per_second(&self) -> Option<f64> {
-        match self.server_timings {
-            Some(timings) => rate(timings.prompt_n, timings.prefill()),
-            None => {
-                let evaluated = self
-                    .usage
-                    .prompt_tokens?
-                    .checked_sub(self.usage.cached_tokens?)?;
-                rate(evaluated, self.phases.prefill)
-            }
+        if let Some(timings) = self.server_timings {
+            return rate(timings.prompt_n, timings.prefill());
         }
+        let Usage {
+            prompt_tokens,
+            cached_tokens,
+            ..
+        } = self.usage;
+        rate(
+            prompt_tokens?.checked_sub(cached_tokens?)?,
+            self.phases.prefill,
+        )
     }
 
     /// Tokens generated a second after the first one: the first token is prefill's product, so
-    /// the decode phase made one token fewer than the answer has.
+    /// the decode phase made one token fewer than the answer has. By the server's account where
+    /// it gave one, else tokens over the decode phase.
     pub fn decode_per_second(&self) -> Option<f64> {
-        rate(
-            self.usage.completion_tokens?.checked_sub(1)?,
-            self.phases.decode,
-        )
+        let (tokens, time) = match self.server_timings {
+            Some(timings) => (timings.predicted_n, timings.decode()),
+            None => (self.usage.completion_tokens?, self.phases.decode),
+        };
+        rate(tokens.checked_sub(1)?, time)
     }
 }
 
