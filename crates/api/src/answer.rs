@@ -149,7 +149,7 @@ impl AnswerStream {
         &self.clock
     }
 
-    /// The next piece; `None` once the answer is whole.
+    /// The next piece; `None` once the answer is whole, or after an error.
     pub async fn next(&mut self) -> Result<Option<Delta>, ApiError> {
         loop {
             if let Some(delta) = self.ready.pop_front() {
@@ -158,20 +158,34 @@ impl AnswerStream {
             if self.done {
                 return Ok(None);
             }
-            match self.body.frame().await {
-                Some(Ok(frame)) => {
-                    if let Some(bytes) = frame.data_ref() {
-                        self.take(bytes, Instant::now())?;
-                    }
+            if let Err(error) = self.read().await {
+                self.done = true;
+                // What follows a failure is worth nothing: the connection is closed, not kept.
+                self.connection = None;
+                return Err(error);
+            }
+        }
+    }
+
+    /// Reads one frame of the body.
+    async fn read(&mut self) -> Result<(), ApiError> {
+        let broken = |source| ApiError::Broken {
+            path: self.endpoint.path().into(),
+            source,
+        };
+        match self.body.frame().await {
+            Some(Ok(frame)) => match frame.data_ref() {
+                Some(bytes) => self.take(bytes, Instant::now()),
+                None => Ok(()),
+            },
+            Some(Err(source)) => Err(broken(Some(source))),
+            None if self.seen.finish_reason.is_none() => Err(broken(None)),
+            None => {
+                self.done = true;
+                if let Some(connection) = self.connection.take() {
+                    self.pool.keep(connection);
                 }
-                Some(Err(source)) => return Err(self.broken(Some(source))),
-                None if self.seen.finish_reason.is_none() => return Err(self.broken(None)),
-                None => {
-                    self.done = true;
-                    if let Some(connection) = self.connection.take() {
-                        self.pool.keep(connection);
-                    }
-                }
+                Ok(())
             }
         }
     }
@@ -224,14 +238,6 @@ impl AnswerStream {
             }
         }
         Ok(())
-    }
-
-    fn broken(&mut self, source: Option<hyper::Error>) -> ApiError {
-        self.done = true;
-        ApiError::Broken {
-            path: self.endpoint.path().into(),
-            source,
-        }
     }
 }
 
