@@ -1,2 +1,73 @@
-//! The project's own tasks.
-fn main() {}
+//! The project's own tasks: test, bench, layers, generated files.
+//!
+//! `cargo xtask test` is the one test command: it installs what the tests need and runs every
+//! check that a change has to pass.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for people at a terminal"
+)]
+
+mod bench;
+mod fuzz;
+mod generate;
+mod layers;
+mod licences;
+mod metadata;
+mod project;
+mod python;
+mod test;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use project::Project;
+use std::process::ExitCode;
+
+/// The project's own tasks.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Install what tests need, then run every check and every test
+    Test(test::Arguments),
+    /// Hold the crates' dependencies to the edges printed in ARCHITECTURE.md
+    Layers,
+    /// Write the parts of the documentation that come from code
+    Generate(generate::Arguments),
+    /// Check licences, sources, bans and duplicate versions of dependencies against deny.toml
+    Licences,
+    /// Run a benchmark beside its peers
+    Bench(bench::Arguments),
+    /// Run a fuzz target of fuzz/ for a while
+    Fuzz(fuzz::Arguments),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = Project::open().and_then(|project| run(&project, arguments.task));
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(project: &Project, task: Task) -> Result<ExitCode> {
+    match task {
+        Task::Test(arguments) => return test::run(project, &arguments),
+        Task::Layers => println!("{}", layers::check(project)?),
+        Task::Generate(arguments) => println!("{}", generate::run(project, &arguments)?),
+        Task::Licences => println!("{}", licences::check(project)?),
+        Task::Bench(arguments) => bench::run(project, &arguments)?,
+        Task::Fuzz(arguments) => fuzz::run(project, &arguments)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,1 +1,21 @@
 //! For tests only: a cached runtime and model, a stub upstream, a faulty file server.
+//!
+//! Tests run on loopback only and never in the user's home. [`home`] is shared by all tests and
+//! only read; [`scratch_home`] is a test's own. What cannot run on a machine says so through
+//! [`skip`].
+
+mod environment;
+mod place;
+mod scratch;
+mod skip;
+mod stub;
+mod tools;
+mod wait;
+
+pub use environment::environment;
+pub use place::{folder, home, repository};
+pub use scratch::{ScratchHome, scratch_home, settings};
+pub use skip::skip;
+pub use stub::{StubReply, StubRequest, StubServer};
+pub use tools::{python, rotel};
+pub use wait::until;

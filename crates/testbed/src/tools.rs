@@ -1,0 +1,38 @@
+//! Peers that tests compare with or talk to, installed by `cargo xtask test`.
+
+use crate::environment::process;
+use crate::place::folder;
+use std::path::PathBuf;
+
+/// The Python interpreter that has the package `gguf`: `LLAMATELEMETRY_TEST_PYTHON`, else the one
+/// that `cargo xtask test` made. `None` where neither is there: [skip](crate::skip) then.
+pub fn python() -> Option<PathBuf> {
+    named_or_made("LLAMATELEMETRY_TEST_PYTHON", "python3")
+}
+
+/// The OTLP collector `rotel`: `LLAMATELEMETRY_TEST_ROTEL`, else the one that `cargo xtask test`
+/// installed.
+pub fn rotel() -> Option<PathBuf> {
+    named_or_made("LLAMATELEMETRY_TEST_ROTEL", "rotel-agent")
+}
+
+fn named_or_made(variable: &str, program: &str) -> Option<PathBuf> {
+    process()
+        .get_os(variable)
+        .map_or_else(|| folder().join("python/bin").join(program), PathBuf::from)
+        .canonicalize_parent()
+}
+
+/// Keeps the last name as it is: a virtual environment's interpreter is a link whose own path
+/// tells it where its packages are.
+trait CanonicalizeParent {
+    fn canonicalize_parent(self) -> Option<PathBuf>;
+}
+
+impl CanonicalizeParent for PathBuf {
+    fn canonicalize_parent(self) -> Option<PathBuf> {
+        let name = self.file_name()?.to_owned();
+        let path = self.parent()?.canonicalize().ok()?.join(name);
+        path.exists().then_some(path)
+    }
+}

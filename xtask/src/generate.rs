@@ -1,0 +1,89 @@
+//! The parts of the documentation that come from code.
+//!
+//! A part stands in its document between `<!-- generated: NAME -->` and `<!-- end: NAME -->`;
+//! what lies around it is written by people.
+
+use crate::project::Project;
+use anyhow::{Context as _, Result, bail};
+
+/// Whether to write or to compare.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Change nothing; fail where a document is not what the code says
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+/// One generated part of a document.
+struct Part {
+    file: &'static str,
+    name: &'static str,
+    text: fn() -> String,
+}
+
+const PARTS: &[Part] = &[Part {
+    file: "docs/settings.md",
+    name: "variables",
+    text: variables,
+}];
+
+/// Writes or compares all parts; `Ok` holds a line for people.
+pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<String> {
+    let mut stale = Vec::new();
+    for part in PARTS {
+        let path = project.root.join(part.file);
+        let before =
+            std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", part.file))?;
+        let after =
+            replaced(&before, part.name, &(part.text)()).with_context(|| part.file.to_owned())?;
+        if before != after {
+            stale.push(format!("{} ({})", part.file, part.name));
+            if !arguments.check {
+                std::fs::write(&path, after)?;
+            }
+        }
+    }
+    if stale.is_empty() {
+        return Ok(format!("{} generated parts are up to date", PARTS.len()));
+    }
+    let stale = stale.join(", ");
+    if arguments.check {
+        bail!("not what the code says: {stale}; `cargo xtask generate` writes it anew");
+    }
+    Ok(format!("written: {stale}"))
+}
+
+/// The document with the part between its marks replaced.
+fn replaced(document: &str, name: &str, text: &str) -> Result<String> {
+    let begin = format!("<!-- generated: {name} -->\n");
+    let end = format!("<!-- end: {name} -->");
+    let (before, rest) = document
+        .split_once(&begin)
+        .with_context(|| format!("lacks the line {}", begin.trim_end()))?;
+    let (_, after) = rest
+        .split_once(&end)
+        .with_context(|| format!("lacks {end} after {}", begin.trim_end()))?;
+    Ok(format!("{before}{begin}{}\n{end}{after}", text.trim_end()))
+}
+
+fn variables() -> String {
+    let mut table = String::from("| variable | what it sets |\n|---|---|\n");
+    for variable in llamatelemetry_settings::VARIABLES {
+        table.push_str(&format!("| `{}` | {} |\n", variable.name, variable.what));
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaces_only_what_stands_between_the_marks() {
+        let document = "a\n<!-- generated: t -->\nold\n<!-- end: t -->\nb\n";
+        let once = replaced(document, "t", "new\n").expect("marks");
+        assert_eq!(once, "a\n<!-- generated: t -->\nnew\n<!-- end: t -->\nb\n");
+        assert_eq!(replaced(&once, "t", "new\n").expect("marks"), once);
+        assert!(replaced(document, "other", "").is_err());
+    }
+}

@@ -1,0 +1,294 @@
+//! The steps of the test command, in their order: quick ones first.
+
+use super::Run;
+use super::background::Background;
+use super::counts::Counts;
+use crate::project::{Project, run, shown};
+use crate::{generate, layers, licences, python};
+use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// One step.
+pub(super) struct Step {
+    pub(super) name: &'static str,
+    pub(super) what: &'static str,
+    /// Steps that must have passed, or the step is left out.
+    pub(super) needs: &'static [&'static str],
+    /// Part of `--quick`.
+    pub(super) quick: bool,
+    pub(super) run: fn(&mut Run<'_>) -> Result<()>,
+}
+
+/// Where the testbed's program put things; it writes this as JSON.
+#[derive(Debug, Deserialize)]
+pub(super) struct Prepared {
+    llama_server: PathBuf,
+    llama_source: PathBuf,
+    model: PathBuf,
+}
+
+/// All steps.
+pub(super) const STEPS: &[Step] = &[
+    Step {
+        name: "format",
+        what: "rustfmt has nothing to change",
+        needs: &[],
+        quick: true,
+        run: |run_| run(&mut run_.project.cargo(["fmt", "--all", "--check", "--", "-l"])),
+    },
+    Step {
+        name: "layers",
+        what: "crates depend on each other as ARCHITECTURE.md prints",
+        needs: &[],
+        quick: true,
+        run: |run| tell(layers::check(run.project)),
+    },
+    Step {
+        name: "generated",
+        what: "documents say what the code says",
+        needs: &[],
+        quick: true,
+        run: |run| {
+            tell(generate::run(
+                run.project,
+                &generate::Arguments { check: true },
+            ))
+        },
+    },
+    Step {
+        name: "licences",
+        what: "licences, sources and versions of dependencies",
+        needs: &[],
+        quick: true,
+        run: |run| tell(licences::check(run.project)),
+    },
+    Step {
+        name: "python",
+        what: "a Python with the tests' oracles and peers",
+        needs: &[],
+        quick: false,
+        run: |run| {
+            run.python = Some(python::prepare(run.project)?);
+            Ok(())
+        },
+    },
+    Step {
+        name: "testbed",
+        what: "compile what brings llama.cpp and a model, and start it in the background",
+        needs: &["python"],
+        quick: false,
+        run: start_preparing,
+    },
+    Step {
+        name: "lints",
+        what: "clippy over everything, warnings are errors",
+        needs: &[],
+        quick: true,
+        run: |run_| {
+            run(&mut run_.project.cargo([
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ]))
+        },
+    },
+    Step {
+        name: "docs",
+        what: "the documentation of every crate, warnings are errors",
+        needs: &[],
+        quick: true,
+        run: |run_| {
+            run(run_
+                .project
+                .cargo(["doc", "--workspace", "--no-deps", "--quiet"])
+                .env("RUSTDOCFLAGS", "-D warnings"))
+        },
+    },
+    Step {
+        name: "bare",
+        what: "the facade without its optional parts",
+        needs: &[],
+        quick: true,
+        run: |run_| {
+            run(&mut run_.project.cargo([
+                "check",
+                "--package",
+                "llamatelemetry",
+                "--lib",
+                "--no-default-features",
+            ]))
+        },
+    },
+    Step {
+        name: "build",
+        what: "compile every test",
+        needs: &[],
+        quick: true,
+        run: |run_| run(runner(run_)?.command(run_).arg("--no-run")),
+    },
+    Step {
+        name: "llama",
+        what: "llama.cpp, its source tree and a model are there",
+        needs: &["testbed"],
+        quick: false,
+        run: finish_preparing,
+    },
+    Step {
+        name: "tests",
+        what: "every test of every crate",
+        needs: &["build", "llama"],
+        quick: true,
+        run: tests,
+    },
+    Step {
+        name: "doctests",
+        what: "the examples in the facade's documentation",
+        needs: &["build", "llama"],
+        quick: true,
+        run: doctests,
+    },
+];
+
+fn tell(outcome: Result<String>) -> Result<()> {
+    println!("{}", outcome?);
+    Ok(())
+}
+
+fn start_preparing(shared: &mut Run<'_>) -> Result<()> {
+    let project = shared.project;
+    run(&mut project.cargo(["build", "--package", "llamatelemetry-testbed", "--bins"]))?;
+    let program = project.target.join("debug/testbed-prepare");
+    let mut command = project.command(program);
+    command.arg(prepared_file(project));
+    shared.preparing = Some(Background::start(
+        &mut command,
+        project.testbed().join("prepare.log"),
+    )?);
+    println!("started; it is waited for in the step llama");
+    Ok(())
+}
+
+fn finish_preparing(shared: &mut Run<'_>) -> Result<()> {
+    if let Some(preparing) = shared.preparing.take() {
+        preparing.wait()?;
+    }
+    let json = std::fs::read(prepared_file(shared.project))?;
+    let prepared: Prepared = serde_json::from_slice(&json).context("what the testbed prepared")?;
+    println!("llama-server: {}", prepared.llama_server.display());
+    println!("model:        {}", prepared.model.display());
+    shared.prepared = Some(prepared);
+    Ok(())
+}
+
+fn prepared_file(project: &Project) -> PathBuf {
+    project.testbed().join("prepared.json")
+}
+
+/// What runs tests.
+enum Runner {
+    Nextest,
+    CargoTest,
+}
+
+fn runner(shared: &Run<'_>) -> Result<Runner> {
+    let has_nextest = shared
+        .project
+        .cargo(["nextest", "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .context("cannot run cargo")?
+        .success();
+    Ok(if has_nextest {
+        Runner::Nextest
+    } else {
+        Runner::CargoTest
+    })
+}
+
+impl Runner {
+    fn command(&self, shared: &Run<'_>) -> Command {
+        let mut command = match self {
+            Self::Nextest => shared
+                .project
+                .cargo(["nextest", "run", "--profile", "whole"]),
+            Self::CargoTest => shared.project.cargo(["test", "--no-fail-fast"]),
+        };
+        command.arg("--workspace");
+        if shared.quick {
+            command.args(["--lib", "--bins"]);
+        } else if matches!(self, Self::CargoTest) {
+            // Not --doc: the facade's have a step of their own.
+            command.args(["--lib", "--bins", "--tests", "--examples"]);
+        }
+        command
+    }
+}
+
+fn tests(shared: &mut Run<'_>) -> Result<()> {
+    let runner = runner(shared)?;
+    let mut command = runner.command(shared);
+    with_testbed(shared, &mut command);
+    match runner {
+        Runner::Nextest => {
+            let report = shared.project.target.join("nextest/whole/junit.xml");
+            drop(std::fs::remove_file(&report));
+            let outcome = run(&mut command);
+            // Without a report nothing ran, and the outcome says why.
+            if let Ok(report) = std::fs::read_to_string(&report) {
+                shared.counts.add(Counts::from_junit(&report)?);
+            }
+            outcome
+        }
+        Runner::CargoTest => counted(shared, &mut command),
+    }
+}
+
+fn doctests(shared: &mut Run<'_>) -> Result<()> {
+    let mut command = shared
+        .project
+        .cargo(["test", "--doc", "--package", "llamatelemetry"]);
+    with_testbed(shared, &mut command);
+    counted(shared, &mut command)
+}
+
+/// Tells the tests where things are.
+fn with_testbed(shared: &Run<'_>, command: &mut Command) {
+    let testbed = shared.project.testbed();
+    command.env("LLAMATELEMETRY_TEST_SKIPS", testbed.join("skips.txt"));
+    if let Some(python) = &shared.python {
+        let bin = python.parent().unwrap_or(&testbed);
+        command.env("LLAMATELEMETRY_TEST_PYTHON", python);
+        command.env("LLAMATELEMETRY_TEST_ROTEL", bin.join("rotel-agent"));
+    }
+    if let Some(prepared) = &shared.prepared {
+        command.env("LLAMATELEMETRY_TEST_LLAMA_SERVER", &prepared.llama_server);
+        command.env("LLAMATELEMETRY_TEST_LLAMA_SOURCE", &prepared.llama_source);
+        command.env("LLAMATELEMETRY_TEST_MODEL", &prepared.model);
+    }
+}
+
+/// Runs `cargo test`, passing its output on and adding its results up.
+fn counted(shared: &mut Run<'_>, command: &mut Command) -> Result<()> {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot run {}", shown(command)))?;
+    let output = child.stdout.take().context("standard output is piped")?;
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        shared.counts.add_line(&line);
+        println!("{line}");
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("{status}: {}", shown(command));
+    }
+    Ok(())
+}
