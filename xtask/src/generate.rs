@@ -21,11 +21,18 @@ struct Part {
     text: fn() -> String,
 }
 
-const PARTS: &[Part] = &[Part {
-    file: "docs/settings.md",
-    name: "variables",
-    text: variables,
-}];
+const PARTS: &[Part] = &[
+    Part {
+        file: "docs/settings.md",
+        name: "settings",
+        text: llamatelemetry_settings::settings_reference,
+    },
+    Part {
+        file: "docs/environment.md",
+        name: "variables",
+        text: llamatelemetry_settings::variables_reference,
+    },
+];
 
 /// Writes or compares all parts; `Ok` holds a line for people.
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<String> {
@@ -64,14 +71,6 @@ fn replaced(document: &str, name: &str, text: &str) -> Result<String> {
         .split_once(&end)
         .with_context(|| format!("lacks {end} after {}", begin.trim_end()))?;
     Ok(format!("{before}{begin}{}\n{end}{after}", text.trim_end()))
-}
-
-fn variables() -> String {
-    let mut table = String::from("| variable | what it sets |\n|---|---|\n");
-    for variable in llamatelemetry_settings::VARIABLES {
-        table.push_str(&format!("| `{}` | {} |\n", variable.name, variable.what));
-    }
-    table
 }
 
 #[cfg(test)]

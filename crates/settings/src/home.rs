@@ -82,13 +82,14 @@ pub struct FileLock {
 
 impl FileLock {
     /// Takes the lock on `path`, creating the file if needed.
-    pub fn take(path: PathBuf, waiting: impl FnOnce()) -> Result<Self, SettingsError> {
+    pub fn take(path: impl AsRef<Path>, waiting: impl FnOnce()) -> Result<Self, SettingsError> {
+        let path = path.as_ref();
         let open = || {
             let file = File::options()
                 .create(true)
                 .truncate(false)
                 .write(true)
-                .open(&path)?;
+                .open(path)?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(std::fs::TryLockError::WouldBlock) => {
@@ -102,7 +103,7 @@ impl FileLock {
         open()
             .map(|file| Self { _file: file })
             .map_err(|source| SettingsError::Lock {
-                path: path.clone(),
+                path: path.to_owned(),
                 source,
             })
     }

@@ -7,9 +7,17 @@
 
 mod environment;
 mod error;
+mod field;
+mod file;
+mod guard;
 mod home;
 mod layers;
+mod nearest;
+mod pages;
+pub mod redact;
 mod secret;
+mod source;
+mod table;
 mod values;
 mod variables;
 
@@ -17,9 +25,13 @@ pub use environment::Environment;
 pub use error::SettingsError;
 pub use home::{FileLock, Home};
 pub use layers::{Flags, Origin, Origins, Resolved, SettingRow, resolve};
+pub use nearest::nearest;
+pub use pages::{settings_reference, variables_reference};
 pub use secret::Secret;
+pub use source::Source;
+pub use table::{Fallback, Flag, FlagGroup, SETTINGS, Setting, setting};
 pub use values::{
-    BackendChoice, GpuLayers, Mirrors, ModelSettings, NetworkSettings, RuntimeSettings,
+    BackendChoice, Bootstrap, GpuLayers, Mirrors, ModelSettings, NetworkSettings, RuntimeSettings,
     ServerSettings, Settings, TelemetrySettings,
 };
-pub use variables::{VARIABLES, Variable};
+pub use variables::{Family, Misspelt, VARIABLES, Variable, misspelt, variable};

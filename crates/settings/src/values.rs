@@ -1,7 +1,8 @@
 //! The settings themselves: plain data with defaults.
 
-use crate::{Environment, Home, Secret};
+use crate::{Environment, Home, Secret, redact};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,6 +25,26 @@ pub struct Settings {
     pub environment: Environment,
 }
 
+impl Settings {
+    /// Settings before any layer: the table's defaults are applied over these.
+    pub(crate) fn before_layers(environment: Environment) -> Self {
+        Self {
+            home: Home::new(""),
+            network: NetworkSettings {
+                offline: false,
+                give_up_after: Duration::ZERO,
+                connections: 1,
+                mirrors: Mirrors::default(),
+            },
+            runtime: RuntimeSettings::default(),
+            models: ModelSettings::default(),
+            server: ServerSettings::default(),
+            telemetry: TelemetrySettings::default(),
+            environment,
+        }
+    }
+}
+
 /// How the outside is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkSettings {
@@ -38,13 +59,24 @@ pub struct NetworkSettings {
     pub mirrors: Mirrors,
 }
 
-/// Base addresses to use instead of the built-in ones (`docs/sources.md` lists those).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Base addresses to use instead of the built-in ones (`docs/sources.md` lists those). `Debug`
+/// hides passwords in them.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Mirrors {
     /// Release interface of llama.cpp.
     pub releases: Option<String>,
     /// Model hub (`HF_ENDPOINT`).
     pub hub: Option<String>,
+}
+
+impl fmt::Debug for Mirrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |address: &Option<String>| address.as_deref().map(redact::url);
+        f.debug_struct("Mirrors")
+            .field("releases", &shown(&self.releases))
+            .field("hub", &shown(&self.hub))
+            .finish()
+    }
 }
 
 /// Which llama.cpp is used.
@@ -60,6 +92,18 @@ pub struct RuntimeSettings {
     pub build_jobs: Option<usize>,
     /// Python interpreter whose pip brings packages; `None` means the first `python3` on `PATH`.
     pub python: Option<PathBuf>,
+    /// When llama.cpp is found or built.
+    pub bootstrap: Bootstrap,
+}
+
+/// When llama.cpp is found or built.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Bootstrap {
+    /// At the first load of a model.
+    #[default]
+    Load,
+    /// Already when the Python package is imported.
+    Import,
 }
 
 /// Which device back end the runtime should have.
@@ -117,8 +161,8 @@ pub enum GpuLayers {
     Count(u32),
 }
 
-/// What is told to whom about each request.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What is told to whom about each request. `Debug` hides headers: they carry keys.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct TelemetrySettings {
     /// Print each request's span tree (`--otel console`).
     pub console: bool,
@@ -126,4 +170,19 @@ pub struct TelemetrySettings {
     pub capture_content: bool,
     /// The standard `OTEL_*` variables that are set, by name.
     pub otel: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for TelemetrySettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let otel: BTreeMap<_, _> = self
+            .otel
+            .iter()
+            .map(|(name, value)| (name, redact::variable(name, value)))
+            .collect();
+        f.debug_struct("TelemetrySettings")
+            .field("console", &self.console)
+            .field("capture_content", &self.capture_content)
+            .field("otel", &otel)
+            .finish()
+    }
 }

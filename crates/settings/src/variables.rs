@@ -1,16 +1,363 @@
 //! The one list of environment variables.
 
+use crate::table::SETTINGS;
+use crate::{Environment, nearest};
+use std::fmt;
+use std::sync::LazyLock;
+
 /// One environment variable that the project reads.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Variable {
     /// Its name.
     pub name: &'static str,
     /// What it sets, in one sentence.
     pub what: &'static str,
+    /// The setting that it sets, if it is one.
+    pub key: Option<&'static str>,
+    /// Whose variable it is.
+    pub family: Family,
 }
 
-/// Every variable that is read, ordered by name within its family.
-pub const VARIABLES: &[Variable] = &[Variable {
-    name: "LLAMATELEMETRY_HOME",
-    what: "Folder that all state lives in.",
-}];
+/// Whose variable it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    /// `LLAMATELEMETRY_*`.
+    Ours,
+    /// llama.cpp's own.
+    Llama,
+    /// The model hub's.
+    Hub,
+    /// OpenTelemetry's.
+    OpenTelemetry,
+    /// Proxies and certificates.
+    Network,
+    /// Compilers and other programs.
+    Programs,
+    /// The terminal, the desktop and the system.
+    System,
+}
+
+/// Every variable that is read: those of settings first, from their table, then the others.
+pub static VARIABLES: LazyLock<Vec<Variable>> = LazyLock::new(|| {
+    let mut all: Vec<Variable> = SETTINGS
+        .iter()
+        .flat_map(|setting| {
+            setting.variables.iter().map(|source| Variable {
+                name: source.variable,
+                what: setting.what,
+                key: Some(setting.key),
+                family: family_of(source.variable),
+            })
+        })
+        .collect();
+    for (family, names) in OTHERS {
+        all.extend(names.iter().map(|(name, what)| Variable {
+            name,
+            what,
+            key: None,
+            family: *family,
+        }));
+    }
+    all.sort_by_key(|variable| (variable.family, variable.name));
+    // A variable of a setting that other rows name too stands once, with its setting.
+    all.dedup_by(|later, first| {
+        let same = later.name == first.name;
+        if same && first.key.is_none() {
+            *first = *later;
+        }
+        same
+    });
+    all
+});
+
+fn family_of(name: &str) -> Family {
+    if name.starts_with("LLAMATELEMETRY_") {
+        Family::Ours
+    } else if name.starts_with("OTEL_") {
+        Family::OpenTelemetry
+    } else if name.starts_with("HF_") || name.starts_with("HUGGING") {
+        Family::Hub
+    } else {
+        Family::Llama
+    }
+}
+
+/// Variables that set no setting by themselves.
+const OTHERS: &[(Family, &[(&str, &str)])] = &[
+    (
+        Family::Ours,
+        &[
+            (
+                "LLAMATELEMETRY_CONFIG",
+                "Config file to read instead of `config.toml` in the home.",
+            ),
+            (
+                "LLAMATELEMETRY_LOG",
+                "What is logged, as a filter: `debug`, `llamatelemetry_fetch=trace`.",
+            ),
+            (
+                "LLAMATELEMETRY_TEST_HOME",
+                "Folder in which the project's own tests keep what is dear to make.",
+            ),
+        ],
+    ),
+    (
+        Family::Hub,
+        &[
+            (
+                "HF_HOME",
+                "The hub's folder; the cache is `hub` in it, the token `token`.",
+            ),
+            ("HF_TOKEN_PATH", "File that holds the hub's token."),
+            (
+                "HF_HUB_DISABLE_IMPLICIT_TOKEN",
+                "With `1`, the token file is not used.",
+            ),
+        ],
+    ),
+    (
+        Family::OpenTelemetry,
+        &[
+            ("OTEL_SDK_DISABLED", "With `true`, nothing is exported."),
+            ("OTEL_SERVICE_NAME", "Name of the service in every span."),
+            (
+                "OTEL_RESOURCE_ATTRIBUTES",
+                "Further attributes of the resource, `key=value,…`.",
+            ),
+            (
+                "OTEL_TRACES_EXPORTER",
+                "Where spans go: `otlp`, `console` or `none`, several with commas.",
+            ),
+            ("OTEL_TRACES_SAMPLER", "Which traces are kept."),
+            ("OTEL_TRACES_SAMPLER_ARG", "The sampler's argument."),
+            ("OTEL_PROPAGATORS", "How trace context travels in headers."),
+            (
+                "OTEL_SEMCONV_STABILITY_OPT_IN",
+                "`gen_ai_latest_experimental` takes the newest names.",
+            ),
+            (
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                "Base address of the OTLP receiver.",
+            ),
+            (
+                "OTEL_EXPORTER_OTLP_HEADERS",
+                "Headers for the OTLP receiver. A secret.",
+            ),
+            (
+                "OTEL_EXPORTER_OTLP_PROTOCOL",
+                "`http/protobuf` or `http/json`.",
+            ),
+            (
+                "OTEL_EXPORTER_OTLP_TIMEOUT",
+                "Milliseconds that one export may take.",
+            ),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "`gzip` or `none`."),
+            (
+                "OTEL_EXPORTER_OTLP_CERTIFICATE",
+                "File with the certificates to trust.",
+            ),
+            (
+                "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+                "The same for spans only; the address is used as it is.",
+            ),
+            (
+                "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+                "The same for spans only. A secret.",
+            ),
+            (
+                "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+                "The same for spans only.",
+            ),
+            (
+                "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+                "The same for spans only.",
+            ),
+            (
+                "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
+                "The same for spans only.",
+            ),
+            (
+                "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
+                "The same for spans only.",
+            ),
+            (
+                "OTEL_BSP_SCHEDULE_DELAY",
+                "Milliseconds between two exports.",
+            ),
+            (
+                "OTEL_BSP_EXPORT_TIMEOUT",
+                "Milliseconds that one batch may take.",
+            ),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "Spans that wait at most."),
+            (
+                "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+                "Spans in one export at most.",
+            ),
+            (
+                "OTEL_BSP_MAX_CONCURRENT_EXPORTS",
+                "Exports at the same time.",
+            ),
+            (
+                "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+                "Attributes on one span at most.",
+            ),
+            ("OTEL_SPAN_EVENT_COUNT_LIMIT", "Events on one span at most."),
+            ("OTEL_SPAN_LINK_COUNT_LIMIT", "Links on one span at most."),
+            (
+                "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+                "Letters in one attribute at most.",
+            ),
+            (
+                "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+                "The same for spans only.",
+            ),
+        ],
+    ),
+    (
+        Family::Network,
+        &[
+            (
+                "HTTPS_PROXY",
+                "Proxy for `https` addresses; also in small letters.",
+            ),
+            (
+                "HTTP_PROXY",
+                "Proxy for `http` addresses; in small letters only where a web server could set it.",
+            ),
+            (
+                "ALL_PROXY",
+                "Proxy for all addresses; also in small letters.",
+            ),
+            (
+                "NO_PROXY",
+                "Hosts that are reached directly; also in small letters.",
+            ),
+            ("https_proxy", "As `HTTPS_PROXY`."),
+            ("http_proxy", "As `HTTP_PROXY`."),
+            ("all_proxy", "As `ALL_PROXY`."),
+            ("no_proxy", "As `NO_PROXY`."),
+            (
+                "SSL_CERT_FILE",
+                "Certificates to trust beside the built-in ones.",
+            ),
+            (
+                "SSL_CERT_DIR",
+                "Folder of certificates to trust beside the built-in ones.",
+            ),
+        ],
+    ),
+    (
+        Family::Programs,
+        &[
+            ("PATH", "Where programs are looked for."),
+            ("CC", "C compiler for builds."),
+            ("CXX", "C++ compiler for builds."),
+            ("CUDACXX", "CUDA compiler for builds."),
+            ("CUDA_HOME", "CUDA toolkit; `bin/nvcc` in it is looked for."),
+            ("CUDA_PATH", "As `CUDA_HOME`."),
+            (
+                "CUDA_VISIBLE_DEVICES",
+                "GPUs that are used; handed to llama-server.",
+            ),
+            (
+                "LD_LIBRARY_PATH",
+                "Kept for llama-server, after the runtime's own folders.",
+            ),
+            (
+                "OLLAMA_MODELS",
+                "Folder of Ollama's models, which are reused.",
+            ),
+        ],
+    ),
+    (
+        Family::System,
+        &[
+            ("HOME", "The user's folder."),
+            ("XDG_DATA_HOME", "Folder in which the home lies by default."),
+            (
+                "XDG_CACHE_HOME",
+                "Folder in which the hub's cache lies by default.",
+            ),
+            ("XDG_RUNTIME_DIR", "Folder of the servers' sockets."),
+            (
+                "TMPDIR",
+                "Folder of the servers' sockets where there is no `XDG_RUNTIME_DIR`.",
+            ),
+            ("NO_COLOR", "Set to anything: no colour on the terminal."),
+            (
+                "CLICOLOR_FORCE",
+                "Set to anything but `0`: colour even where there is no terminal.",
+            ),
+            ("TERM", "With `dumb`, neither colour nor bars."),
+            (
+                "COLUMNS",
+                "Width of tables where there is no terminal to ask.",
+            ),
+        ],
+    ),
+];
+
+/// The variable of this name.
+pub fn variable(name: &str) -> Option<&'static Variable> {
+    VARIABLES.iter().find(|variable| variable.name == name)
+}
+
+/// The names of OpenTelemetry's variables.
+pub(crate) fn otel_names() -> impl Iterator<Item = &'static str> {
+    VARIABLES
+        .iter()
+        .filter(|variable| variable.family == Family::OpenTelemetry)
+        .map(|variable| variable.name)
+}
+
+/// Whether this is one of OpenTelemetry's variables that mean something here.
+pub(crate) fn is_otel(name: &str) -> bool {
+    otel_names().any(|known| known == name)
+}
+
+/// What one of OpenTelemetry's variables does.
+pub(crate) fn what_otel(name: &str) -> &'static str {
+    variable(name).map_or("A standard variable that means nothing here.", |known| {
+        known.what
+    })
+}
+
+/// One variable in the environment that looks like ours and is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misspelt {
+    /// Its name.
+    pub name: String,
+    /// Our variables that look like it, nearest first.
+    pub nearest: Vec<&'static str>,
+}
+
+impl fmt::Display for Misspelt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the environment variable {} means nothing", self.name)?;
+        match self.nearest.first() {
+            Some(nearest) => write!(f, "; did you mean {nearest}?"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The variables of the environment that begin like ours and mean nothing.
+pub fn misspelt(environment: &Environment) -> Vec<Misspelt> {
+    let ours = || {
+        VARIABLES
+            .iter()
+            .filter(|variable| variable.family == Family::Ours)
+            .map(|variable| variable.name)
+    };
+    let mut found = Vec::new();
+    for (name, _) in environment.iter() {
+        let Some(name) = name.to_str() else { continue };
+        if name.starts_with("LLAMATELEMETRY_") && !ours().any(|known| known == name) {
+            found.push(Misspelt {
+                name: name.to_owned(),
+                nearest: nearest(name, ours(), 3),
+            });
+        }
+    }
+    found
+}

@@ -1,0 +1,372 @@
+//! The one table of settings. Resolution, `llt config show`, the flags of the command line and
+//! `docs/settings.md` all come from it.
+
+use crate::field::{Field, field};
+use crate::source::{Source, hub};
+
+/// One setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Its key in the config file: `network.offline`.
+    pub key: &'static str,
+    /// What it does, in one sentence.
+    pub what: &'static str,
+    /// What it is when nobody says anything.
+    pub default: Fallback,
+    /// The variables that set it, strongest first.
+    pub variables: &'static [Source],
+    /// The flag that sets it.
+    pub flag: Option<Flag>,
+    /// Whether the config file can hold it.
+    pub in_file: bool,
+    /// Whether its value is hidden.
+    pub secret: bool,
+    pub(crate) field: Field,
+    pub(crate) lookup: Option<hub::Lookup>,
+}
+
+/// What a setting is when nobody says anything.
+#[derive(Debug, Clone, Copy)]
+pub enum Fallback {
+    /// This value, written as a variable would hold it.
+    Value(&'static str),
+    /// Nothing; the text says what that means.
+    Unset(&'static str),
+    /// What the platform or another program says; the text tells where that is looked up.
+    Found(&'static str),
+}
+
+/// The flag of a setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Flag {
+    /// The flag's name without dashes.
+    pub long: &'static str,
+    /// What to write after it; `None` for a switch.
+    pub value: Option<&'static str>,
+    /// Which commands take it.
+    pub group: FlagGroup,
+    /// The words it takes and what each stores, if it is not the setting's own value.
+    pub words: &'static [(&'static str, &'static str)],
+}
+
+/// Which commands take a flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlagGroup {
+    /// Every command.
+    Everywhere,
+    /// Commands that find or build llama.cpp.
+    Runtime,
+    /// Commands that start a server.
+    Server,
+}
+
+impl Flag {
+    const fn switch(long: &'static str, group: FlagGroup) -> Self {
+        Self {
+            long,
+            value: None,
+            group,
+            words: &[],
+        }
+    }
+
+    const fn value(long: &'static str, value: &'static str, group: FlagGroup) -> Self {
+        Self {
+            long,
+            value: Some(value),
+            group,
+            words: &[],
+        }
+    }
+}
+
+const PLAIN: Setting = Setting {
+    key: "",
+    what: "",
+    default: Fallback::Unset(""),
+    variables: &[],
+    flag: None,
+    in_file: true,
+    secret: false,
+    field: field!(network.offline),
+    lookup: None,
+};
+
+/// Every setting, in the order in which people meet them.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "home",
+        what: "Folder that all state lives in.",
+        default: Fallback::Found(
+            "`llamatelemetry` in the platform's data folder (`XDG_DATA_HOME`, else \
+             `~/.local/share`; on macOS `~/Library/Application Support`)",
+        ),
+        lookup: Some(hub::home),
+        variables: &[Source::value("LLAMATELEMETRY_HOME")],
+        flag: Some(Flag::value("home", "FOLDER", FlagGroup::Everywhere)),
+        in_file: false,
+        field: field!(home),
+        ..PLAIN
+    },
+    Setting {
+        key: "network.offline",
+        what: "Contact nothing outside this machine; only what is already here is used.",
+        default: Fallback::Value("false"),
+        variables: &[
+            Source::value("LLAMATELEMETRY_OFFLINE"),
+            Source::value("HF_HUB_OFFLINE"),
+        ],
+        flag: Some(Flag::switch("offline", FlagGroup::Everywhere)),
+        field: field!(network.offline),
+        ..PLAIN
+    },
+    Setting {
+        key: "network.give_up_after",
+        what: "How long, in all, one run waits for hosts that do not answer before it goes on \
+               with the next source.",
+        default: Fallback::Value("5s"),
+        variables: &[Source::value("LLAMATELEMETRY_GIVE_UP_AFTER")],
+        field: field!(network.give_up_after),
+        ..PLAIN
+    },
+    Setting {
+        key: "network.connections",
+        what: "Connections for one download at most.",
+        default: Fallback::Value("8"),
+        variables: &[Source::value("LLAMATELEMETRY_CONNECTIONS")],
+        field: field!(network.connections, "a whole number from 1 to 64", |n| (1
+            ..=64)
+            .contains(n)),
+        ..PLAIN
+    },
+    Setting {
+        key: "network.mirrors.releases",
+        what: "Base address of the release interface to use instead of llama.cpp's own.",
+        default: Fallback::Unset("the one in `docs/sources.md`"),
+        variables: &[Source::value("LLAMATELEMETRY_RELEASES_MIRROR")],
+        field: field!(network.mirrors.releases, WEB_ADDRESS, is_web_address),
+        ..PLAIN
+    },
+    Setting {
+        key: "network.mirrors.hub",
+        what: "Base address of the model hub to use instead of the usual one.",
+        default: Fallback::Unset("the one in `docs/sources.md`"),
+        variables: &[
+            Source::value("LLAMATELEMETRY_HUB_MIRROR"),
+            Source::value("MODEL_ENDPOINT"),
+            Source::value("HF_ENDPOINT"),
+        ],
+        field: field!(network.mirrors.hub, WEB_ADDRESS, is_web_address),
+        ..PLAIN
+    },
+    Setting {
+        key: "runtime.server_path",
+        what: "A `llama-server` to use. Never overwritten.",
+        default: Fallback::Unset("found or built"),
+        variables: &[Source::value("LLAMA_SERVER_PATH")],
+        flag: Some(Flag::value("server-path", "FILE", FlagGroup::Runtime)),
+        field: field!(runtime.server_path),
+        ..PLAIN
+    },
+    Setting {
+        key: "runtime.source",
+        what: "A llama.cpp source tree, or a `.tar.gz` of one, to build instead of the package \
+               from the registry.",
+        default: Fallback::Unset("the registry's package"),
+        variables: &[Source::value("LLAMATELEMETRY_SOURCE")],
+        flag: Some(Flag::value("source", "PATH", FlagGroup::Runtime)),
+        field: field!(runtime.source),
+        ..PLAIN
+    },
+    Setting {
+        key: "runtime.backend",
+        what: "Which device back end the runtime should have: CUDA where a GPU and a driver are \
+               (`auto`), the processor alone (`cpu`), CUDA or fail (`cuda`).",
+        default: Fallback::Value("auto"),
+        variables: &[Source::value("LLAMATELEMETRY_BACKEND")],
+        flag: Some(Flag::value("backend", "BACKEND", FlagGroup::Runtime)),
+        field: field!(runtime.backend),
+        ..PLAIN
+    },
+    Setting {
+        key: "runtime.build_jobs",
+        what: "Compile jobs at once.",
+        default: Fallback::Unset("one a processor"),
+        variables: &[Source::value("LLAMATELEMETRY_BUILD_JOBS")],
+        flag: Some(Flag::value("build-jobs", "N", FlagGroup::Runtime)),
+        field: field!(runtime.build_jobs, AT_LEAST_ONE, |n| *n != Some(0)),
+        ..PLAIN
+    },
+    Setting {
+        key: "runtime.python",
+        what: "Python interpreter whose pip brings packages.",
+        default: Fallback::Unset("the first `python3` on `PATH`"),
+        variables: &[Source::value("LLAMATELEMETRY_PYTHON")],
+        field: field!(runtime.python),
+        ..PLAIN
+    },
+    Setting {
+        key: "runtime.bootstrap",
+        what: "When llama.cpp is found or built: at the first load of a model (`load`), or \
+               already when the Python package is imported (`import`).",
+        default: Fallback::Value("load"),
+        variables: &[Source::value("LLAMATELEMETRY_BOOTSTRAP")],
+        field: field!(runtime.bootstrap),
+        ..PLAIN
+    },
+    Setting {
+        key: "models.hub_token",
+        what: "Token for the model hub.",
+        default: Fallback::Found(
+            "the file that the hub's own tools write: `HF_TOKEN_PATH`, else `token` in the hub's \
+             folder; not used with `HF_HUB_DISABLE_IMPLICIT_TOKEN`",
+        ),
+        lookup: Some(hub::token),
+        variables: &[
+            Source::value("HF_TOKEN"),
+            Source::value("HUGGING_FACE_HUB_TOKEN"),
+        ],
+        secret: true,
+        field: field!(models.hub_token),
+        ..PLAIN
+    },
+    Setting {
+        key: "models.hub_cache",
+        what: "Cache of hub files, shared with llama.cpp and the hub's own tools.",
+        default: Fallback::Found("`huggingface/hub` in `XDG_CACHE_HOME`, else in `~/.cache`"),
+        lookup: Some(hub::cache),
+        variables: &[
+            Source::value("LLAMA_CACHE"),
+            Source::value("HF_HUB_CACHE"),
+            Source::value("HUGGINGFACE_HUB_CACHE"),
+            Source::below("HF_HOME", "hub"),
+        ],
+        field: field!(models.hub_cache),
+        ..PLAIN
+    },
+    Setting {
+        key: "models.folders",
+        what: "Further folders in which GGUF files are looked for by name.",
+        default: Fallback::Value(""),
+        variables: &[Source::value("LLAMATELEMETRY_MODELS")],
+        field: field!(models.folders),
+        ..PLAIN
+    },
+    Setting {
+        key: "server.context",
+        what: "Context length in tokens, of all slots together; 0 takes the model's own.",
+        default: Fallback::Unset(SERVER_DECIDES),
+        variables: &[Source::value("LLAMATELEMETRY_CONTEXT")],
+        flag: Some(Flag::value("context", "TOKENS", FlagGroup::Server)),
+        field: field!(server.context),
+        ..PLAIN
+    },
+    Setting {
+        key: "server.parallel",
+        what: "Slots: requests answered at the same time.",
+        default: Fallback::Unset(SERVER_DECIDES),
+        variables: &[Source::value("LLAMATELEMETRY_PARALLEL")],
+        flag: Some(Flag::value("parallel", "N", FlagGroup::Server)),
+        field: field!(server.parallel, AT_LEAST_ONE, |n| *n != Some(0)),
+        ..PLAIN
+    },
+    Setting {
+        key: "server.threads",
+        what: "Threads that compute.",
+        default: Fallback::Unset(SERVER_DECIDES),
+        variables: &[Source::value("LLAMATELEMETRY_THREADS")],
+        flag: Some(Flag::value("threads", "N", FlagGroup::Server)),
+        field: field!(server.threads, AT_LEAST_ONE, |n| *n != Some(0)),
+        ..PLAIN
+    },
+    Setting {
+        key: "server.gpu_layers",
+        what: "Layers kept on GPUs.",
+        default: Fallback::Unset(SERVER_DECIDES),
+        variables: &[Source::value("LLAMATELEMETRY_GPU_LAYERS")],
+        flag: Some(Flag::value("gpu-layers", "N|all", FlagGroup::Server)),
+        field: field!(server.gpu_layers),
+        ..PLAIN
+    },
+    Setting {
+        key: "server.devices",
+        what: "Devices to use, by llama.cpp's names (`CUDA0`).",
+        default: Fallback::Value(""),
+        variables: &[Source::value("LLAMATELEMETRY_DEVICES")],
+        flag: Some(Flag::value("device", "NAME", FlagGroup::Server)),
+        field: field!(server.devices),
+        ..PLAIN
+    },
+    Setting {
+        key: "server.extra_args",
+        what: "Further arguments for llama-server, last on its command line.",
+        default: Fallback::Value(""),
+        flag: Some(Flag::value("server-arg", "ARG", FlagGroup::Server)),
+        field: field!(server.extra_args),
+        ..PLAIN
+    },
+    Setting {
+        key: "server.start_timeout",
+        what: "How long a start may take without a sign of life from llama-server.",
+        default: Fallback::Unset("chosen by the size of the model"),
+        variables: &[Source::value("LLAMATELEMETRY_START_TIMEOUT")],
+        field: field!(server.start_timeout),
+        ..PLAIN
+    },
+    Setting {
+        key: "server.port",
+        what: "Loopback TCP port to listen on instead of a Unix socket; 0 lets the system choose.",
+        default: Fallback::Unset("a Unix socket"),
+        variables: &[Source::value("LLAMATELEMETRY_PORT")],
+        flag: Some(Flag::value("port", "PORT", FlagGroup::Server)),
+        field: field!(server.port),
+        ..PLAIN
+    },
+    Setting {
+        key: "telemetry.console",
+        what: "Print each request's span tree on the terminal.",
+        default: Fallback::Value("false"),
+        variables: &[Source::value("LLAMATELEMETRY_OTEL_CONSOLE")],
+        flag: Some(Flag {
+            long: "otel",
+            value: Some("WHERE"),
+            group: FlagGroup::Server,
+            words: &[("console", "true")],
+        }),
+        field: field!(telemetry.console),
+        ..PLAIN
+    },
+    Setting {
+        key: "telemetry.capture_content",
+        what: "Record prompts and answers on spans.",
+        default: Fallback::Value("false"),
+        variables: &[Source::translated(
+            "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+            crate::source::capture_words,
+        )],
+        field: field!(telemetry.capture_content),
+        ..PLAIN
+    },
+];
+
+const SERVER_DECIDES: &str = "llama-server decides";
+const AT_LEAST_ONE: &str = "a whole number from 1";
+const WEB_ADDRESS: &str = "an address that begins with `http://` or `https://`";
+
+#[expect(clippy::ref_option, reason = "the check of an optional setting")]
+fn is_web_address(address: &Option<String>) -> bool {
+    address.as_ref().is_none_or(|address| {
+        let host = address
+            .strip_prefix("https://")
+            .or_else(|| address.strip_prefix("http://"));
+        host.is_some_and(|host| !host.is_empty() && !host.contains(char::is_whitespace))
+    })
+}
+
+/// The keys of the config file's free table: the standard variables by their own names.
+pub(crate) const OTEL_TABLE: &str = "telemetry.otel";
+
+/// The setting of this key.
+pub fn setting(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
