@@ -4,9 +4,7 @@ use crate::connection::{Connection, Pool};
 use crate::{ApiError, ServerComplaint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use llamatelemetry_record::{
-    Endpoint, FinishReason, PhaseClock, Phases, ServerTimings, SseDecoder, Usage,
-};
+use llamatelemetry_record::{Endpoint, Observed, PhaseClock, SseDecoder, StreamScanner};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -63,90 +61,43 @@ pub struct ToolCall {
     pub arguments: String,
 }
 
-/// All there is to know of an answer once it ended.
-#[derive(Debug, Clone)]
-pub struct Outcome {
-    /// Where the time went.
-    pub phases: Phases,
-    /// The server's own account.
-    pub timings: Option<ServerTimings>,
-    /// Tokens.
-    pub usage: Usage,
-    /// Why it ended; `None` if it broke off.
-    pub finish_reason: Option<FinishReason>,
-    /// The server's id for it.
-    pub response_id: Option<String>,
-    /// The model as the server names it.
-    pub model: Option<String>,
-    /// The slot, where the endpoint tells.
-    pub slot: Option<u32>,
-}
-
-impl Outcome {
-    /// Of a request that got no answer only the time is known.
-    pub fn unanswered(phases: Phases) -> Self {
-        Self {
-            phases,
-            timings: None,
-            usage: Usage::default(),
-            finish_reason: None,
-            response_id: None,
-            model: None,
-            slot: None,
-        }
-    }
-}
-
 /// An answer that streams in. Dropping it closes the connection; the server then frees the slot:
 /// in decode at the next token, in prefill after the batch it works on.
 #[derive(Debug)]
 pub struct AnswerStream {
     endpoint: Endpoint,
-    clock: PhaseClock,
     body: Incoming,
     connection: Option<Connection>,
     pool: Arc<Pool>,
     decoder: SseDecoder,
+    scanner: StreamScanner,
     ready: VecDeque<Delta>,
-    seen: Seen,
     done: bool,
-}
-
-/// What the events told beside the text.
-#[derive(Debug, Default)]
-struct Seen {
-    timings: Option<ServerTimings>,
-    usage: Usage,
-    finish_reason: Option<FinishReason>,
-    response_id: Option<String>,
-    model: Option<String>,
-    slot: Option<u32>,
 }
 
 impl AnswerStream {
     pub(crate) fn new(
         endpoint: Endpoint,
-        clock: PhaseClock,
+        scanner: StreamScanner,
         body: Incoming,
         connection: Connection,
         pool: Arc<Pool>,
     ) -> Self {
         Self {
             endpoint,
-            clock,
             body,
             connection: Some(connection),
             pool,
             decoder: SseDecoder::default(),
+            scanner,
             ready: VecDeque::new(),
-            seen: Seen::default(),
             done: false,
         }
     }
 
     /// The clock so far.
     pub fn clock(&self) -> &PhaseClock {
-        &self.clock
+        self.scanner.clock()
     }
 
     /// The next piece; `None` once the answer is whole, or after an error.
@@ -179,7 +130,7 @@ impl AnswerStream {
                 None => Ok(()),
             },
             Some(Err(source)) => Err(broken(Some(source))),
-            None if self.seen.finish_reason.is_none() => Err(broken(None)),
+            None if !self.scanner.finished() => Err(broken(None)),
             None => {
                 self.done = true;
                 if let Some(connection) = self.connection.take() {
@@ -191,95 +142,64 @@ impl AnswerStream {
     }
 
     /// What is known now: of a whole answer everything, of one that broke off what was seen.
-    pub fn outcome(&self) -> Outcome {
-        Outcome {
-            phases: self.clock.phases(Instant::now()),
-            timings: self.seen.timings,
-            usage: self.seen.usage,
-            finish_reason: self.seen.finish_reason.clone(),
-            response_id: self.seen.response_id.clone(),
-            model: self.seen.model.clone(),
-            slot: self.seen.slot,
-        }
+    pub fn observed(&self) -> Observed {
+        self.scanner.clone().finish(Instant::now())
     }
 
     fn take(&mut self, bytes: &[u8], at: Instant) -> Result<(), ApiError> {
         let path = self.endpoint.path();
-        let mut events = Vec::new();
+        let (scanner, ready) = (&mut self.scanner, &mut self.ready);
+        let mut outcome = Ok(());
+        let event = |data: &[u8]| {
+            if outcome.is_ok() && data != b"[DONE]" {
+                scanner.event(data, at);
+                outcome = read_event(path, data).map(|delta| {
+                    if !delta.is_empty() {
+                        ready.push_back(delta);
+                    }
+                });
+            }
+        };
         self.decoder
-            .push(bytes, |data| events.push(data.to_vec()))
+            .push(bytes, event)
             .map_err(|source| ApiError::Stream {
                 path: path.into(),
                 source,
             })?;
-        for data in events {
-            if data == b"[DONE]" {
-                continue;
-            }
-            let event: Event =
-                serde_json::from_slice(&data).map_err(|source| ApiError::Unexpected {
-                    path: path.into(),
-                    source,
-                })?;
-            if event.error.is_some() {
-                let complaint = ServerComplaint::read(&data);
-                return Err(ApiError::Refused {
-                    path: path.into(),
-                    status: 200,
-                    complaint,
-                });
-            }
-            let delta = self.seen.note(event);
-            if !delta.is_empty() || self.seen.finish_reason.is_some() {
-                self.clock.delta(at);
-            }
-            if !delta.is_empty() {
-                self.ready.push_back(delta);
-            }
-        }
-        Ok(())
+        outcome
     }
 }
 
-impl Seen {
-    fn note(&mut self, event: Event) -> Delta {
-        if let Some(timings) = event.timings {
-            self.usage = timings.usage();
-            self.timings = Some(timings);
-        }
-        if event.id.is_some() {
-            self.response_id = event.id;
-        }
-        if event.model.is_some() {
-            self.model = event.model;
-        }
-        if event.stop {
-            self.slot = event.id_slot.and_then(|slot| u32::try_from(slot).ok());
-            self.finish_reason = Some(match event.stop_type.as_deref() {
-                Some("limit") => FinishReason::Length,
-                _ => FinishReason::Stop,
-            });
-        }
-        let mut delta = Delta {
-            text: event.content.unwrap_or_default(),
-            ..Delta::default()
-        };
-        for choice in event.choices {
-            if let Some(reason) = choice.finish_reason {
-                self.finish_reason = Some(FinishReason::from_server(&reason));
-            }
-            delta
-                .text
-                .push_str(&choice.delta.content.unwrap_or_default());
-            delta
-                .reasoning
-                .push_str(&choice.delta.reasoning_content.unwrap_or_default());
-            delta
-                .tool_calls
-                .extend(choice.delta.tool_calls.unwrap_or_default());
-        }
-        delta
+/// The text of one event. Figures are the scanner's business.
+fn read_event(path: &str, data: &[u8]) -> Result<Delta, ApiError> {
+    let event: Event = serde_json::from_slice(data).map_err(|source| ApiError::Unexpected {
+        path: path.into(),
+        source,
+    })?;
+    if event.error.is_some() {
+        let complaint = ServerComplaint::read(data);
+        return Err(ApiError::Refused {
+            path: path.into(),
+            status: 200,
+            complaint,
+        });
     }
+    let mut delta = Delta {
+        text: event.content.unwrap_or_default(),
+        ..Delta::default()
+    };
+    for choice in event.choices {
+        delta
+            .text
+            .push_str(&choice.delta.content.unwrap_or_default());
+        delta
+            .reasoning
+            .push_str(&choice.delta.reasoning_content.unwrap_or_default());
+        delta
+            .tool_calls
+            .extend(choice.delta.tool_calls.unwrap_or_default());
+    }
+    Ok(delta)
 }
 
 /// An event of either dialect: chat's `choices`, or the native endpoint's flat fields.
@@ -288,19 +208,11 @@ struct Event {
     #[serde(default)]
     choices: Vec<Choice>,
     content: Option<String>,
-    #[serde(default)]
-    stop: bool,
-    stop_type: Option<String>,
-    id_slot: Option<i64>,
-    id: Option<String>,
-    model: Option<String>,
-    timings: Option<ServerTimings>,
     error: Option<serde::de::IgnoredAny>,
 }
 
 #[derive(Deserialize)]
 struct Choice {
-    finish_reason: Option<String>,
     #[serde(default)]
     delta: ChoiceDelta,
 }

@@ -1,11 +1,10 @@
 //! The client for code without an async runtime. Each method is its async twin, waited for.
 
 use crate::{
-    Address, ApiError, ChatRequest, CompletionRequest, Delta, Health, ModelList, Outcome, Props,
-    Slot,
+    Address, ApiError, ChatRequest, CompletionRequest, Delta, Health, ModelList, Props, Slot,
 };
 use http::Method;
-use llamatelemetry_record::TraceContext;
+use llamatelemetry_record::{Observed, TraceContext};
 use llamatelemetry_settings::Secret;
 use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
@@ -101,9 +100,9 @@ pub struct AnswerStream {
 }
 
 impl AnswerStream {
-    /// See [`crate::AnswerStream::outcome`].
-    pub fn outcome(&self) -> Outcome {
-        self.stream.outcome()
+    /// See [`crate::AnswerStream::observed`].
+    pub fn observed(&self) -> Observed {
+        self.stream.observed()
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
-use llamatelemetry_record::{Endpoint, PhaseClock, TraceContext};
+use llamatelemetry_record::{Delivery, Endpoint, PhaseClock, StreamScanner, TraceContext};
 use llamatelemetry_settings::Secret;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -114,10 +114,10 @@ impl Client {
             }
         })?;
         let request = self.request(Method::POST, path, body, trace)?;
-        let mut clock = PhaseClock::start();
+        let mut scanner = StreamScanner::new(endpoint, PhaseClock::start());
         let (response, connection) = self.pool.send(request).await?;
-        clock.headers(Instant::now());
         let status = response.status();
+        scanner.headers(status.as_u16(), Delivery::Streamed, Instant::now());
         if status != StatusCode::OK {
             let body = collect(path, response.into_body()).await?;
             self.pool.keep(connection);
@@ -125,7 +125,7 @@ impl Client {
         }
         Ok(AnswerStream::new(
             endpoint,
-            clock,
+            scanner,
             response.into_body(),
             connection,
             self.pool.clone(),

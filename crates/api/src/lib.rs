@@ -16,7 +16,7 @@ mod error;
 mod server_state;
 
 pub use address::Address;
-pub use answer::{AnswerStream, Delta, FunctionDelta, Outcome, ToolCall, ToolCallDelta};
+pub use answer::{AnswerStream, Delta, FunctionDelta, ToolCall, ToolCallDelta};
 pub use chat::{ChatMessage, ChatRequest, ContentPart, ImageUrl, MessageContent, ResponseFormat};
 pub use client::Client;
 pub use completion::CompletionRequest;

@@ -16,10 +16,15 @@ pub struct InferenceEngine {
 impl InferenceEngine {
     /// See [`crate::InferenceEngine::load_model`].
     pub fn load_model(name: &str, options: LoadOptions) -> Result<Self, Error> {
-        let runtime =
-            Builder::new_current_thread().enable_all().build().map_err(Cause::Executor)?;
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(Cause::Executor)?;
         let engine = runtime.block_on(crate::InferenceEngine::load_model(name, options))?;
-        Ok(Self { engine, runtime: Arc::new(runtime) })
+        Ok(Self {
+            engine,
+            runtime: Arc::new(runtime),
+        })
     }
 
     /// See [`crate::InferenceEngine::infer`].
@@ -30,7 +35,10 @@ impl InferenceEngine {
     /// See [`crate::InferenceEngine::stream`].
     pub fn stream(&self, prompt: &str, options: &GenerateOptions) -> Result<AnswerStream, Error> {
         let stream = self.runtime.block_on(self.engine.stream(prompt, options))?;
-        Ok(AnswerStream { stream, runtime: self.runtime.clone() })
+        Ok(AnswerStream {
+            stream,
+            runtime: self.runtime.clone(),
+        })
     }
 
     /// See [`crate::InferenceEngine::chat`].
@@ -48,8 +56,13 @@ impl InferenceEngine {
         messages: &[ChatMessage],
         options: &GenerateOptions,
     ) -> Result<AnswerStream, Error> {
-        let stream = self.runtime.block_on(self.engine.chat_stream(messages, options))?;
-        Ok(AnswerStream { stream, runtime: self.runtime.clone() })
+        let stream = self
+            .runtime
+            .block_on(self.engine.chat_stream(messages, options))?;
+        Ok(AnswerStream {
+            stream,
+            runtime: self.runtime.clone(),
+        })
     }
 
     /// The server behind the engine.

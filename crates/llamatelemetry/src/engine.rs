@@ -55,10 +55,19 @@ impl InferenceEngine {
             json_schema: options.json_schema.clone(),
             extra: options.extra.clone(),
         };
-        let input = || vec![Message { role: "user".into(), content: prompt.to_owned() }];
+        let input = || {
+            vec![Message {
+                role: "user".into(),
+                content: prompt.to_owned(),
+            }]
+        };
         let asked = self.asked(Endpoint::NativeCompletion, options, input);
         let trace = asked.context();
-        let answer = self.server.client().completion_stream(&request, Some(&trace)).await;
+        let answer = self
+            .server
+            .client()
+            .completion_stream(&request, Some(&trace))
+            .await;
         asked.opened(answer).await
     }
 
@@ -99,7 +108,11 @@ impl InferenceEngine {
         };
         let asked = self.asked(Endpoint::ChatCompletions, options, input);
         let trace = asked.context();
-        let answer = self.server.client().chat_stream(&request, Some(&trace)).await;
+        let answer = self
+            .server
+            .client()
+            .chat_stream(&request, Some(&trace))
+            .await;
         asked.opened(answer).await
     }
 
@@ -127,7 +140,9 @@ impl InferenceEngine {
             server: self.server.clone(),
             sink: self.sink.clone(),
             endpoint,
-            trace_id: options.parent.map_or_else(TraceId::random, |parent| parent.trace_id),
+            trace_id: options
+                .parent
+                .map_or_else(TraceId::random, |parent| parent.trace_id),
             span_id: SpanId::random(),
             parent: options.parent,
             parameters: options.parameters(),

@@ -30,8 +30,11 @@ impl ServerManager {
             blocking(move || Ok(llamatelemetry_runtime::bootstrap(&settings, &progress)?))
         };
         let model = {
-            let (name, settings, progress) =
-                (model.to_owned(), options.settings.clone(), options.progress.clone());
+            let (name, settings, progress) = (
+                model.to_owned(),
+                options.settings.clone(),
+                options.progress.clone(),
+            );
             blocking(move || Ok(llamatelemetry_models::ensure(&name, &settings, &progress)?))
         };
         // Whichever fails first ends the wait: a wrong name must not sit out a build.
@@ -44,7 +47,12 @@ impl ServerManager {
             spec.alias = Some(model.name.clone());
             let process = ServerProcess::start(&spec, &progress)?;
             let client = Client::new(process.address().clone(), process.key().cloned());
-            Ok(Self { process, client, runtime, model })
+            Ok(Self {
+                process,
+                client,
+                runtime,
+                model,
+            })
         })
         .await
     }
@@ -80,7 +88,9 @@ impl ServerManager {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Cause> + Send + 'static,
 ) -> Result<T, Error> {
-    Ok(tokio::task::spawn_blocking(work).await.map_err(Cause::Task)??)
+    Ok(tokio::task::spawn_blocking(work)
+        .await
+        .map_err(Cause::Task)??)
 }
 
 /// A manager shared by an engine and its streams.

@@ -21,12 +21,18 @@ pub struct LoadOptions {
 impl LoadOptions {
     /// Settings from the config file and the environment; nobody watches, records go nowhere.
     pub fn from_environment() -> Result<Self, Error> {
-        Ok(Self::new(resolve(Environment::from_process(), &Flags::default())?.settings))
+        Ok(Self::new(
+            resolve(Environment::from_process(), &Flags::default())?.settings,
+        ))
     }
 
     /// These settings; nobody watches, records go nowhere.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, progress: Arc::new(Silent), sink: Arc::new(Discard) }
+        Self {
+            settings,
+            progress: Arc::new(Silent),
+            sink: Arc::new(Discard),
+        }
     }
 
     /// The same with somebody who watches.
@@ -46,7 +52,9 @@ impl LoadOptions {
 
 impl fmt::Debug for LoadOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoadOptions").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("LoadOptions")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }
 

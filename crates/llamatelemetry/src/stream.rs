@@ -3,10 +3,10 @@
 use crate::error::Cause;
 use crate::manager::SharedServer;
 use crate::{Error, InferResult};
-use llamatelemetry_api::{AnswerStream as ApiStream, ApiError, Delta, Outcome, ToolCall};
+use llamatelemetry_api::{AnswerStream as ApiStream, ApiError, Delta, ToolCall};
 use llamatelemetry_record::{
-    Content, Endpoint, Failure, FinishReason, Message, PhaseClock, RequestParameters,
-    RequestRecord, Sink, SpanId, TraceContext, TraceId,
+    Content, Endpoint, Failure, FinishReason, Message, Observed, PhaseClock, RequestParameters,
+    RequestRecord, Sink, SpanId, StreamScanner, TraceContext, TraceId,
 };
 use std::fmt;
 use std::sync::Arc;
@@ -56,8 +56,9 @@ impl Asked {
                 recorded: false,
             }),
             Err(error) => {
-                let outcome = Outcome::unanswered(self.clock.phases(Instant::now()));
-                let record = self.record(&self.clock, outcome, Some(failure(&error)), None);
+                let scanner = StreamScanner::new(self.endpoint, self.clock.clone());
+                let observed = scanner.finish(Instant::now());
+                let record = self.record(&self.clock, observed, Some(failure(&error)), None);
                 self.sink.record(Arc::new(record));
                 Err(explain(&self.server, error).await)
             }
@@ -67,7 +68,7 @@ impl Asked {
     fn record(
         &self,
         clock: &PhaseClock,
-        outcome: Outcome,
+        observed: Observed,
         failure: Option<Failure>,
         content: Option<Content>,
     ) -> RequestRecord {
@@ -79,18 +80,18 @@ impl Asked {
             endpoint: self.endpoint,
             streamed: true,
             started_at: clock.sent_at(),
-            phases: outcome.phases,
-            server_timings: outcome.timings,
+            phases: observed.phases,
+            server_timings: observed.timings,
             model: model.name.clone(),
             model_sha256: model.sha256.clone(),
             llama_build: Some(self.server.runtime().build.text.clone()),
-            response_id: outcome.response_id,
-            response_model: outcome.model,
+            response_id: observed.response_id,
+            response_model: observed.model,
             conversation_id: self.conversation_id.clone(),
-            slot: outcome.slot,
+            slot: observed.slot,
             parameters: self.parameters.clone(),
-            usage: outcome.usage,
-            finish_reason: outcome.finish_reason,
+            usage: observed.usage,
+            finish_reason: observed.finish_reason,
             failure,
             content,
         }
@@ -133,9 +134,9 @@ impl AnswerStream {
         ended: Option<FinishReason>,
     ) -> Arc<RequestRecord> {
         self.recorded = true;
-        let mut outcome = self.answer.outcome();
-        outcome.finish_reason = ended.or(outcome.finish_reason);
-        outcome.slot = outcome.slot.or_else(|| {
+        let mut observed = self.answer.observed();
+        observed.finish_reason = ended.or(observed.finish_reason);
+        observed.slot = observed.slot.or_else(|| {
             let process = self.asked.server.process();
             let clock = self.answer.clock();
             process.slot_launched_between(clock.sent(), clock.first_delta()?)
@@ -145,7 +146,9 @@ impl AnswerStream {
             output: self.text.clone(),
             reasoning: self.reasoning.clone(),
         });
-        let record = self.asked.record(self.answer.clock(), outcome, failure, content);
+        let record = self
+            .asked
+            .record(self.answer.clock(), observed, failure, content);
         let record = Arc::new(record);
         self.asked.sink.record(record.clone());
         record
@@ -170,7 +173,10 @@ impl fmt::Debug for AnswerStream {
 }
 
 fn failure(error: &ApiError) -> Failure {
-    Failure { kind: error.kind(), message: error.to_string() }
+    Failure {
+        kind: error.kind(),
+        message: error.to_string(),
+    }
 }
 
 /// A broken connection says little; the child's exit and its last lines say why.
@@ -182,7 +188,11 @@ async fn explain(server: &SharedServer, error: ApiError) -> Error {
     let exit =
         tokio::task::spawn_blocking(move || process.process().wait_exit(EXIT_PATIENCE)).await;
     match exit {
-        Ok(Some(exit)) => Cause::ServerDied { exit, source: error }.into(),
+        Ok(Some(exit)) => Cause::ServerDied {
+            exit,
+            source: error,
+        }
+        .into(),
         _ => Cause::Request(error).into(),
     }
 }

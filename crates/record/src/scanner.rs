@@ -12,7 +12,7 @@ use std::time::Instant;
 /// It never fails and never alters what passes: an answer that it cannot read leaves fields
 /// `None`. Hand it the raw body bytes with [`push`](Self::push), or whole events with
 /// [`event`](Self::event) where the caller decodes the stream itself.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct StreamScanner {
     endpoint: Endpoint,
     clock: PhaseClock,

@@ -1,7 +1,7 @@
 //! An incremental decoder of Server-Sent Events, by the WHATWG HTML standard, section 9.2.
 
 /// Turns bytes, cut anywhere, into events' data. Memory is bounded by [`SseDecoder::LIMIT`].
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct SseDecoder {
     line: Vec<u8>,
     data: Vec<u8>,

@@ -55,7 +55,7 @@ fn deltas_come_in_order_and_the_first_event_is_no_token() {
     ]))]);
     let mut answer = client.chat_stream(&question(), None).unwrap();
     let text: String = answer.by_ref().map(|delta| delta.unwrap().text).collect();
-    let outcome = answer.outcome();
+    let outcome = answer.observed();
     assert_eq!(text, "Hello");
     assert_eq!(outcome.finish_reason, Some(FinishReason::Length));
     assert_eq!(outcome.usage.prompt_tokens, Some(10));
@@ -131,7 +131,7 @@ fn a_stream_cut_short_is_an_error_and_no_answer() {
         assert_eq!(answer.next().unwrap().unwrap().text, "Hel");
         let error = answer.next().unwrap().unwrap_err();
         assert!(matches!(error, ApiError::Broken { .. }), "{error:?}");
-        assert_eq!(answer.outcome().finish_reason, None);
+        assert_eq!(answer.observed().finish_reason, None);
     }
 }
 

@@ -24,7 +24,9 @@ pub fn setup_telemetry(
 ) -> Result<TelemetryHandle, Error> {
     let console = settings.telemetry.console.then_some(console);
     let telemetry = Telemetry::setup(settings, Vec::new(), console).map_err(Cause::Telemetry)?;
-    Ok(TelemetryHandle { telemetry: Arc::new(telemetry) })
+    Ok(TelemetryHandle {
+        telemetry: Arc::new(telemetry),
+    })
 }
 
 impl TelemetryHandle {

@@ -1,0 +1,68 @@
+//! What a bad day looks like.
+
+use crate::{engine, run};
+use llamatelemetry::{ChatMessage, ErrorKind, GenerateOptions};
+use std::process::Command;
+
+#[test]
+fn a_killed_server_is_an_error_that_shows_its_last_lines() {
+    run(async {
+        let (engine, kept) = engine().await;
+        let options = GenerateOptions {
+            max_tokens: Some(4000),
+            ..GenerateOptions::default()
+        };
+        let mut stream = engine
+            .stream("Count to a million: 1, 2,", &options)
+            .await
+            .unwrap();
+        stream.next().await.unwrap().expect("the answer begins");
+        let pid = engine.server().process().pid().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-KILL", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let error = loop {
+            match stream.next().await {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("the answer cannot be whole"),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), ErrorKind::Server);
+        assert!(error.to_string().contains("killed"), "{error}");
+        assert!(!error.server_log().is_empty());
+        let failure = kept.records()[0]
+            .failure
+            .clone()
+            .expect("the record says that it failed");
+        assert_eq!(failure.kind, "connection_broken");
+        drop(stream);
+        let refused = engine.infer("again", &options).await.unwrap_err();
+        assert_eq!(
+            refused.kind(),
+            ErrorKind::Server,
+            "a dead server stays an error: {refused}"
+        );
+    });
+}
+
+#[test]
+fn a_refused_request_keeps_the_servers_words() {
+    run(async {
+        let (engine, kept) = engine().await;
+        let mut options = GenerateOptions::default();
+        options
+            .extra
+            .insert("grammar".into(), "this is no grammar".into());
+        let question = [ChatMessage::user("hi")];
+        let error = engine.chat(&question, &options).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Request);
+        assert!(error.to_string().contains("with 400: "), "{error}");
+        assert!(kept.records()[0].failure.is_some());
+        engine.unload().await;
+    });
+}

@@ -1,0 +1,47 @@
+//! The engine on the real llama-server and a real model.
+
+mod answers;
+mod failures;
+
+use llamatelemetry::{InferenceEngine, LoadOptions, RequestRecord, Sink};
+use std::sync::{Arc, Mutex};
+
+/// Keeps every record.
+#[derive(Default)]
+pub(crate) struct Kept(Mutex<Vec<Arc<RequestRecord>>>);
+
+impl Sink for Kept {
+    fn record(&self, record: Arc<RequestRecord>) {
+        self.0.lock().unwrap().push(record);
+    }
+}
+
+impl Kept {
+    pub(crate) fn records(&self) -> Vec<Arc<RequestRecord>> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+/// An engine on the test home's runtime with the small model.
+pub(crate) async fn engine() -> (InferenceEngine, Arc<Kept>) {
+    llamatelemetry_testbed::runtime();
+    llamatelemetry_testbed::smollm2();
+    let kept = Arc::new(Kept::default());
+    let options = LoadOptions::new(llamatelemetry_testbed::settings()).with_sink(kept.clone());
+    (
+        InferenceEngine::load_model("smollm2", options)
+            .await
+            .unwrap(),
+        kept,
+    )
+}
+
+/// Runs a test's async body on a runtime of its own.
+pub(crate) fn run(body: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(body);
+}
