@@ -1,6 +1,6 @@
 //! The Python environment of the tests: oracles and peers from the package registry.
 
-use crate::project::{Project, run, shown};
+use crate::project::{Project, output, run, shown};
 use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -45,9 +45,22 @@ pub(crate) fn prepare(project: &Project) -> Result<PathBuf> {
         ])
         .args(["--only-binary", ":all:", "--requirement"])
         .arg(&requirements))?;
+    link_rotel(project, &interpreter)?;
     std::fs::write(&stamp, wanted)?;
     println!("made {}", shorten(project, &folder));
     Ok(interpreter)
+}
+
+/// The collector's program lies inside its package; the tests look for it beside the interpreter.
+fn link_rotel(project: &Project, interpreter: &Path) -> Result<()> {
+    let path = output(project.command(interpreter).args([
+        "-c",
+        "import pathlib, rotel; print(pathlib.Path(rotel.__file__).parent / 'rotel-agent')",
+    ]))?;
+    let path = PathBuf::from(String::from_utf8(path)?.trim());
+    let link = interpreter.with_file_name("rotel-agent");
+    std::os::unix::fs::symlink(&path, &link)
+        .with_context(|| format!("cannot link {} to {}", link.display(), path.display()))
 }
 
 fn works(project: &Project, interpreter: &Path) -> bool {

@@ -2,7 +2,12 @@
 //!
 //! Tests run on loopback only and never in the user's home. [`home`] is shared by all tests and
 //! only read; [`scratch_home`] is a test's own. What cannot run on a machine says so through
-//! [`skip`].
+//! [`skip`]. What goes wrong here fails the test that asked, so functions panic freely.
+
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "every function here panics to fail the test that asked"
+)]
 
 mod environment;
 mod place;

@@ -42,7 +42,7 @@ impl Counts {
         }
     }
 
-    /// Reads the head of a JUnit report: `<testsuites tests="9" failures="1" errors="0" …>`.
+    /// Reads the head of a `JUnit` report: `<testsuites tests="9" failures="1" errors="0" …>`.
     pub(super) fn from_junit(report: &str) -> Result<Self> {
         let head = report
             .split_once("<testsuites ")

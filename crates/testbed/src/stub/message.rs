@@ -106,12 +106,12 @@ impl StubReply {
 
     /// Status line and headers, exactly these.
     pub fn head(&mut self, status: u16, headers: &[(&str, &str)]) -> io::Result<()> {
-        let mut head = format!("HTTP/1.1 {status} Stub\r\n");
+        let mut head = format!("HTTP/1.1 {status} Stub\r\n").into_bytes();
         for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            write!(head, "{name}: {value}\r\n")?;
         }
-        head.push_str("\r\n");
-        self.raw(head.as_bytes())
+        head.extend_from_slice(b"\r\n");
+        self.raw(&head)
     }
 
     /// Bytes as they are.
