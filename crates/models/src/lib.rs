@@ -1,1 +1,28 @@
 //! From a model's name to a verified local GGUF file.
+//!
+//! [`ensure`] is the one way in: it takes any form of name (a path, a name of the
+//! [`catalogue()`], a repository of the model hub, an address, a package of the Python registry, a
+//! model of Ollama's or LM Studio's), brings the files here if they are not, and returns a
+//! [`LocalModel`] whose header has been looked at. Bytes are verified against the SHA-256 that
+//! their source promises while they arrive; a start never waits for hashing.
+
+mod catalogue;
+mod digest;
+mod ensure;
+mod error;
+mod files;
+mod header;
+mod local;
+mod model;
+mod name;
+mod size;
+mod store;
+mod wheel;
+
+pub use catalogue::{CatalogueEntry, CatalogueSource, HubSource, WheelSource, catalogue, search};
+pub use ensure::ensure;
+pub use error::{ModelError, TokenSent};
+pub use header::NotGguf;
+pub use model::{LocalModel, ModelSource};
+pub use name::{HubChoice, HubName, ModelName, PipName, UrlName};
+pub use size::bytes;

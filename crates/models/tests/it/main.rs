@@ -1,0 +1,4 @@
+//! Models by every form of name, on scratch homes.
+
+mod real;
+mod scratch;
