@@ -115,7 +115,13 @@ impl ConfigFile {
         let nearest = if let Some(name) = key.strip_prefix("telemetry.otel.") {
             nearest(name, variables::otel_names(), 3)
         } else {
-            nearest(&key, SETTINGS.iter().map(|setting| setting.key), 3)
+            // A name without a dot may be meant as a table's.
+            let tables = SETTINGS
+                .iter()
+                .filter(|_| !key.contains('.'))
+                .filter_map(|setting| Some(setting.key.split_once('.')?.0));
+            let keys = SETTINGS.iter().map(|setting| setting.key);
+            nearest(&key, keys.chain(tables), 3)
         };
         SettingsError::UnknownKey {
             key,

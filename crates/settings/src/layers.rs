@@ -168,6 +168,9 @@ pub fn resolve(environment: Environment, flags: &Flags) -> Result<Resolved, Sett
         layers.environment(home)?;
         layers.flag(home, flags)?;
     }
+    if layers.settings.home.root().as_os_str().is_empty() {
+        return Err(SettingsError::NoHome);
+    }
     let file = layers.config_file(flags)?;
     let rest = || SETTINGS.iter().filter(|setting| setting.key != "home");
     for setting in rest() {
@@ -181,6 +184,10 @@ pub fn resolve(environment: Environment, flags: &Flags) -> Result<Resolved, Sett
     for setting in rest() {
         layers.environment(setting)?;
         layers.flag(setting, flags)?;
+    }
+    if layers.settings.models.hub_cache.as_os_str().is_empty() {
+        // No variable and no user's folder: the cache is then ours alone.
+        layers.settings.models.hub_cache = layers.settings.home.cache().join("huggingface/hub");
     }
     Ok(Resolved {
         settings: layers.settings,
@@ -207,7 +214,7 @@ impl Layers {
             self.store_text(setting, OsStr::new(text), Origin::Default)?;
         }
         if let Some(lookup) = setting.lookup
-            && let Some(found) = lookup(&self.environment, &mut self.notices)?
+            && let Some(found) = lookup(&self.environment, &mut self.notices)
         {
             self.store_text(setting, &found.value, found.origin)?;
         }

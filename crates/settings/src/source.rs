@@ -81,7 +81,7 @@ pub(crate) fn capture_words(word: &str) -> Option<&'static str> {
 /// What the platform and the model hub's own tools say.
 pub(crate) mod hub {
     use super::{Environment, OsString};
-    use crate::{Origin, SettingsError};
+    use crate::Origin;
     use std::io::ErrorKind;
     use std::path::PathBuf;
 
@@ -93,8 +93,7 @@ pub(crate) mod hub {
     }
 
     /// Looks a default up; what is odd but does no harm goes to the notices.
-    pub(crate) type Lookup =
-        fn(&Environment, &mut Vec<String>) -> Result<Option<Found>, SettingsError>;
+    pub(crate) type Lookup = fn(&Environment, &mut Vec<String>) -> Option<Found>;
 
     fn from_variable(value: PathBuf, variable: &'static str) -> Found {
         Found {
@@ -111,22 +110,19 @@ pub(crate) mod hub {
     }
 
     /// The home folder in the platform's data folder.
-    pub(crate) fn home(
-        environment: &Environment,
-        _notices: &mut Vec<String>,
-    ) -> Result<Option<Found>, SettingsError> {
+    pub(crate) fn home(environment: &Environment, _notices: &mut Vec<String>) -> Option<Found> {
         // The XDG rules: a relative path there is to be ignored.
         if let Some(data) = absolute(environment, "XDG_DATA_HOME") {
             let home = data.join("llamatelemetry");
-            return Ok(Some(from_variable(home, "XDG_DATA_HOME")));
+            return Some(from_variable(home, "XDG_DATA_HOME"));
         }
-        let user = environment.user_home().ok_or(SettingsError::NoHome)?;
+        let user = environment.user_home()?;
         let data = if cfg!(target_os = "macos") {
             user.join("Library/Application Support")
         } else {
             user.join(".local/share")
         };
-        Ok(Some(from_user_home(data.join("llamatelemetry"))))
+        Some(from_user_home(data.join("llamatelemetry")))
     }
 
     fn absolute(environment: &Environment, variable: &str) -> Option<PathBuf> {
@@ -137,34 +133,24 @@ pub(crate) mod hub {
     }
 
     /// The hub's cache, by the last steps of llama.cpp's own order.
-    #[expect(clippy::unnecessary_wraps, reason = "one type for every lookup")]
-    pub(crate) fn cache(
-        environment: &Environment,
-        _notices: &mut Vec<String>,
-    ) -> Result<Option<Found>, SettingsError> {
+    pub(crate) fn cache(environment: &Environment, _notices: &mut Vec<String>) -> Option<Found> {
         if let Some(cache) = environment.get_os("XDG_CACHE_HOME") {
             let path = PathBuf::from(cache).join("huggingface/hub");
-            return Ok(Some(from_variable(path, "XDG_CACHE_HOME")));
+            return Some(from_variable(path, "XDG_CACHE_HOME"));
         }
-        let user = environment.user_home();
-        Ok(user.map(|user| from_user_home(user.join(".cache/huggingface/hub"))))
+        let user = environment.user_home()?;
+        Some(from_user_home(user.join(".cache/huggingface/hub")))
     }
 
     /// The token in the file that the hub's own tools write.
-    #[expect(clippy::unnecessary_wraps, reason = "one type for every lookup")]
-    pub(crate) fn token(
-        environment: &Environment,
-        notices: &mut Vec<String>,
-    ) -> Result<Option<Found>, SettingsError> {
+    pub(crate) fn token(environment: &Environment, notices: &mut Vec<String>) -> Option<Found> {
         let disabled = environment.get("HF_HUB_DISABLE_IMPLICIT_TOKEN");
         if disabled.is_some_and(is_true_for_the_hub) {
-            return Ok(None);
+            return None;
         }
-        let Some(path) = token_path(environment) else {
-            return Ok(None);
-        };
+        let path = token_path(environment)?;
         match std::fs::read_to_string(&path) {
-            Ok(text) if text.trim().is_empty() => Ok(None),
+            Ok(text) if text.trim().is_empty() => None,
             Ok(text) => {
                 if let Some(mode) = crate::guard::others_can_read(&path) {
                     notices.push(format!(
@@ -172,10 +158,10 @@ pub(crate) mod hub {
                         path.display()
                     ));
                 }
-                Ok(Some(Found {
+                Some(Found {
                     value: text.trim().into(),
                     origin: Origin::TokenFile(path),
-                }))
+                })
             }
             Err(error) => {
                 if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) {
@@ -184,7 +170,7 @@ pub(crate) mod hub {
                         path.display()
                     ));
                 }
-                Ok(None)
+                None
             }
         }
     }

@@ -341,23 +341,42 @@ impl fmt::Display for Misspelt {
     }
 }
 
+/// What our own variables begin with.
+const OURS: &str = "LLAMATELEMETRY_";
+
 /// The variables of the environment that begin like ours and mean nothing.
 pub fn misspelt(environment: &Environment) -> Vec<Misspelt> {
-    let ours = || {
-        VARIABLES
-            .iter()
-            .filter(|variable| variable.family == Family::Ours)
-            .map(|variable| variable.name)
-    };
+    let ours: Vec<&'static str> = VARIABLES
+        .iter()
+        .filter(|variable| variable.family == Family::Ours)
+        .map(|variable| variable.name)
+        .collect();
     let mut found = Vec::new();
     for (name, _) in environment.iter() {
-        let Some(name) = name.to_str() else { continue };
-        if name.starts_with("LLAMATELEMETRY_") && !ours().any(|known| known == name) {
-            found.push(Misspelt {
-                name: name.to_owned(),
-                nearest: nearest(name, ours(), 3),
-            });
+        let Some((name, rest)) = name
+            .to_str()
+            .and_then(|name| Some((name, name.strip_prefix(OURS)?)))
+        else {
+            continue;
+        };
+        if ours.contains(&name) {
+            continue;
         }
+        // The common beginning would make any two of them look alike.
+        let near = nearest(
+            rest,
+            ours.iter().filter_map(|name| name.strip_prefix(OURS)),
+            3,
+        );
+        let whole = |rest: &&str| {
+            ours.iter()
+                .copied()
+                .find(|name| name.strip_prefix(OURS) == Some(*rest))
+        };
+        found.push(Misspelt {
+            name: name.to_owned(),
+            nearest: near.iter().filter_map(whole).collect(),
+        });
     }
     found
 }

@@ -1,0 +1,103 @@
+//! Two values for each setting, as a variable and as the config file write them.
+
+use llamatelemetry_settings::SETTINGS;
+use std::path::Path;
+
+/// One value in each of its forms.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sample {
+    /// As a variable or flag holds it.
+    pub(crate) text: &'static str,
+    /// As the config file holds it.
+    pub(crate) toml: &'static str,
+    /// As `config show` tells it.
+    pub(crate) shown: &'static str,
+}
+
+const fn sample(text: &'static str, toml: &'static str, shown: &'static str) -> Sample {
+    Sample { text, toml, shown }
+}
+
+const fn text(text: &'static str, toml: &'static str) -> Sample {
+    sample(text, toml, text)
+}
+
+/// Three different values for a setting: for the file, for a variable and for a flag.
+pub(crate) fn samples(key: &str) -> [Sample; 3] {
+    let numbers = [text("1", "1"), text("2", "2"), text("3", "3")];
+    let texts = [text("a", "'a'"), text("b", "'b'"), text("c", "'c'")];
+    match key {
+        "home"
+        | "runtime.server_path"
+        | "runtime.source"
+        | "runtime.python"
+        | "models.hub_cache" => [text("/a", "'/a'"), text("/b", "'/b'"), text("/c", "'/c'")],
+        "network.offline" | "telemetry.console" | "telemetry.capture_content" => [
+            text("true", "true"),
+            sample("0", "false", "false"),
+            sample("on", "true", "true"),
+        ],
+        "network.give_up_after" | "server.start_timeout" => [
+            sample("1", "1", "1s"),
+            text("2s", "'2s'"),
+            sample("3000 ms", "3.0", "3s"),
+        ],
+        "network.mirrors.releases" | "network.mirrors.hub" => [
+            text("http://a", "'http://a'"),
+            text("https://b/x", "'https://b/x'"),
+            text("http://c", "'http://c'"),
+        ],
+        "runtime.backend" => [
+            text("cpu", "'cpu'"),
+            text("cuda", "'cuda'"),
+            text("auto", "'auto'"),
+        ],
+        "runtime.bootstrap" => [
+            text("load", "'load'"),
+            text("import", "'import'"),
+            text("load", "'load'"),
+        ],
+        "models.hub_token" => [
+            sample("a", "'a'", "••••"),
+            sample("b", "'b'", "••••"),
+            sample("c", "'c'", "••••"),
+        ],
+        "models.folders" => [
+            text("/a", "['/a']"),
+            text("/b", "['/b']"),
+            text("/c", "['/c']"),
+        ],
+        "server.devices" | "server.extra_args" => texts.map(|sample| Sample {
+            toml: match sample.text {
+                "a" => "['a']",
+                "b" => "['b']",
+                _ => "['c']",
+            },
+            ..sample
+        }),
+        "server.gpu_layers" => [text("all", "'all'"), text("2", "2"), text("3", "'3'")],
+        _ => numbers,
+    }
+}
+
+/// Writes a config file that only its owner can read.
+pub(crate) fn write_config(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[test]
+fn every_setting_takes_its_samples() {
+    use llamatelemetry_settings::{Environment, Flags, resolve};
+    for setting in SETTINGS {
+        for sample in samples(setting.key) {
+            let environment = Environment::from_pairs([("LLAMATELEMETRY_HOME", "/h")]);
+            let flags = Flags::default().with(setting.key, sample.text).unwrap();
+            let resolved = resolve(environment, &flags).unwrap();
+            let rows = resolved.rows();
+            let row = rows.iter().find(|row| row.key == setting.key).unwrap();
+            assert_eq!(row.value, sample.shown, "{}", setting.key);
+        }
+    }
+}
