@@ -5,6 +5,7 @@
 
 use crate::project::Project;
 use anyhow::{Context as _, Result, bail};
+use llamatelemetry_record::{PHASE_SOURCES, PhaseSource};
 
 /// Whether to write or to compare.
 #[derive(Debug, clap::Args)]
@@ -31,6 +32,11 @@ const PARTS: &[Part] = &[
         file: "docs/environment.md",
         name: "variables",
         text: llamatelemetry_settings::variables_reference,
+    },
+    Part {
+        file: "docs/figures.md",
+        name: "phases",
+        text: phases,
     },
 ];
 
@@ -71,6 +77,33 @@ fn replaced(document: &str, name: &str, text: &str) -> Result<String> {
         .split_once(&end)
         .with_context(|| format!("lacks {end} after {}", begin.trim_end()))?;
     Ok(format!("{before}{begin}{}\n{end}{after}", text.trim_end()))
+}
+
+/// The table endpoint × delivery → where each phase comes from.
+fn phases() -> String {
+    let word = |source: PhaseSource| match source {
+        PhaseSource::Stream => "stream",
+        PhaseSource::ServerTimings => "server's `timings`",
+        PhaseSource::Remainder => "wall − `timings`",
+        PhaseSource::NotShown => "not shown",
+    };
+    let rows = PHASE_SOURCES.iter().map(|row| {
+        let shown: Vec<&str> = row.shown.iter().map(|shown| shown.as_str()).collect();
+        format!(
+            "| `{}` | {} | {} | {} | {} | {} |",
+            row.endpoint.path(),
+            row.delivery.as_str(),
+            word(row.queue),
+            word(row.prefill),
+            word(row.decode),
+            shown.join(", "),
+        )
+    });
+    let head = [
+        "| endpoint | answer | queue | prefill | decode | also shown |".to_owned(),
+        "|---|---|---|---|---|---|".to_owned(),
+    ];
+    head.into_iter().chain(rows).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
