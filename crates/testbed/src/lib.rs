@@ -11,16 +11,24 @@
 
 mod environment;
 mod place;
+#[cfg(feature = "prepared")]
+mod prepared;
 mod scratch;
 mod skip;
+mod source;
 mod stub;
+mod told;
 mod tools;
 mod wait;
 
 pub use environment::environment;
 pub use place::{folder, home, repository};
+#[cfg(feature = "prepared")]
+pub use prepared::{runtime, smollm2};
 pub use scratch::{ScratchHome, scratch_home, settings};
 pub use skip::skip;
+pub use source::{llama_source, proof_model};
 pub use stub::{StubReply, StubRequest, StubServer};
+pub use told::Told;
 pub use tools::{python, rotel};
 pub use wait::until;

@@ -1,7 +1,7 @@
 //! Where the testbed keeps what tests share.
 
 use crate::environment::process;
-use llamatelemetry_settings::Home;
+use llamatelemetry_settings::{FileLock, Home};
 use std::path::{Path, PathBuf};
 
 /// The repository's root folder.
@@ -30,4 +30,11 @@ pub fn home() -> Home {
             .get_os("LLAMATELEMETRY_TEST_HOME")
             .map_or_else(|| folder().join("home"), PathBuf::from),
     )
+}
+
+/// Held while something shared is made; apart from the locks that the product takes itself.
+pub(crate) fn lock(name: &str) -> FileLock {
+    home()
+        .lock(&format!("testbed-{name}"), || {})
+        .expect("a lock in the shared home")
 }

@@ -162,7 +162,14 @@ fn tell(outcome: Result<String>) -> Result<()> {
 
 fn start_preparing(shared: &mut Run<'_>) -> Result<()> {
     let project = shared.project;
-    run(&mut project.cargo(["build", "--package", "llamatelemetry-testbed", "--bins"]))?;
+    run(&mut project.cargo([
+        "build",
+        "--package",
+        "llamatelemetry-testbed",
+        "--features",
+        "prepared",
+        "--bins",
+    ]))?;
     let program = project.target.join("debug/testbed-prepare");
     let mut command = project.command(program);
     command.arg(prepared_file(project));
