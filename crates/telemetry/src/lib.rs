@@ -1,1 +1,21 @@
 //! From a request's record to OpenTelemetry spans, on the console and over OTLP.
+//!
+//! [`spans`] is the mapping, pure. [`Telemetry`] is the pipeline behind it, a
+//! [`Sink`](llamatelemetry_record::Sink) for records, set up by the standard `OTEL_*` variables.
+//! Without any of them nothing is sent anywhere.
+
+mod config;
+mod console;
+mod content;
+mod error;
+mod limits;
+mod mapping;
+pub mod names;
+mod otlp;
+mod pipeline;
+mod sampler;
+
+pub use error::TelemetryError;
+pub use limits::SpanLimits;
+pub use mapping::spans;
+pub use pipeline::{Delivery, Telemetry};

@@ -1,0 +1,218 @@
+//! What the standard `OTEL_*` variables ask for.
+//!
+//! Every variable that is set is either followed, or named in a notice that says why it is not.
+
+mod otlp;
+mod reader;
+mod unmet;
+
+pub(crate) use otlp::{Compression, Encoding, Identity, OtlpConfig};
+
+use crate::TelemetryError;
+use crate::limits::SpanLimits;
+use crate::sampler::Sampler;
+use llamatelemetry_settings::TelemetrySettings;
+use reader::Variables;
+use std::time::Duration;
+
+/// How spans wait for their export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BatchConfig {
+    /// Spans that wait at most; more are dropped and counted.
+    pub(crate) queue: usize,
+    /// Spans sent at once at most.
+    pub(crate) batch: usize,
+    /// How long a span waits for others.
+    pub(crate) delay: Duration,
+}
+
+impl Default for BatchConfig {
+    fn default() -> Self {
+        Self {
+            // The specification's 2048 overflows within one delay at 130 requests a second.
+            queue: 16_384,
+            batch: 512,
+            delay: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What the variables ask for.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// Print the spans.
+    pub(crate) console: bool,
+    /// Send them.
+    pub(crate) otlp: Option<OtlpConfig>,
+    pub(crate) batch: BatchConfig,
+    pub(crate) sampler: Sampler,
+    pub(crate) limits: SpanLimits,
+    /// Attributes of the resource, `service.name` included if a variable gives it.
+    pub(crate) resource: Vec<(String, String)>,
+    /// What is asked for and not done.
+    pub(crate) notices: Vec<String>,
+}
+
+impl Config {
+    pub(crate) fn read(settings: &TelemetrySettings) -> Result<Self, TelemetryError> {
+        let mut variables = Variables::new(&settings.otel);
+        let disabled = variables.flag("OTEL_SDK_DISABLED");
+        let exporters = Exporters::read(&mut variables);
+        let batch = batch(&mut variables);
+        let limits = limits(&mut variables);
+        let sampler = sampler(&mut variables);
+        let resource = resource(&mut variables);
+        let asked = otlp::read(&mut variables)?;
+        let otlp = match exporters.otlp {
+            Otlp::Wanted => asked.or_default(),
+            Otlp::IfNamed => asked.if_named(),
+            Otlp::Unwanted => None,
+        };
+        unmet::notice(&mut variables, settings);
+        Ok(Self {
+            console: exporters.console && !disabled,
+            otlp: otlp.filter(|_| !disabled),
+            batch,
+            sampler,
+            limits,
+            resource,
+            notices: variables.into_notices(),
+        })
+    }
+}
+
+/// `OTEL_TRACES_EXPORTER`.
+struct Exporters {
+    console: bool,
+    otlp: Otlp,
+}
+
+/// Whether spans are sent.
+enum Otlp {
+    /// Yes, to the standard's default address if none is named.
+    Wanted,
+    /// The variable is not set: only if an address is named.
+    IfNamed,
+    /// No.
+    Unwanted,
+}
+
+impl Exporters {
+    fn read(variables: &mut Variables<'_>) -> Self {
+        const NAME: &str = "OTEL_TRACES_EXPORTER";
+        let mut exporters = Self {
+            console: false,
+            otlp: Otlp::IfNamed,
+        };
+        let Some(list) = variables.text(NAME) else {
+            return exporters;
+        };
+        exporters.otlp = Otlp::Unwanted;
+        for exporter in list
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+        {
+            match exporter {
+                "otlp" => exporters.otlp = Otlp::Wanted,
+                "console" => exporters.console = true,
+                "none" => {}
+                other => variables.notice(format!(
+                    "{NAME}: there is no exporter {other:?} here, only otlp, console and none"
+                )),
+            }
+        }
+        exporters
+    }
+}
+
+fn batch(variables: &mut Variables<'_>) -> BatchConfig {
+    let default = BatchConfig::default();
+    let count = |value: Option<u64>, default: usize| match value {
+        None | Some(0) => default,
+        Some(value) => usize::try_from(value).unwrap_or(usize::MAX),
+    };
+    // Bounded, since the whole queue is set aside at the start.
+    let queue = count(variables.number("OTEL_BSP_MAX_QUEUE_SIZE"), default.queue).min(1 << 20);
+    BatchConfig {
+        queue,
+        batch: count(
+            variables.number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE"),
+            default.batch,
+        )
+        .min(queue),
+        delay: variables
+            .milliseconds("OTEL_BSP_SCHEDULE_DELAY")
+            .unwrap_or(default.delay),
+    }
+}
+
+fn limits(variables: &mut Variables<'_>) -> SpanLimits {
+    let mut limit = |own: &'static str, general: &'static str| {
+        let general = variables.number(general);
+        let value = variables.number(own).or(general)?;
+        Some(usize::try_from(value).unwrap_or(usize::MAX))
+    };
+    let limits = SpanLimits {
+        attributes: limit(
+            "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+            "OTEL_ATTRIBUTE_COUNT_LIMIT",
+        )
+        .unwrap_or(SpanLimits::default().attributes),
+        value_length: limit(
+            "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+            "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        ),
+    };
+    // Met by spans that have no events and no links.
+    for met in [
+        "OTEL_SPAN_EVENT_COUNT_LIMIT",
+        "OTEL_SPAN_LINK_COUNT_LIMIT",
+        "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
+    ] {
+        variables.text(met);
+    }
+    limits
+}
+
+fn sampler(variables: &mut Variables<'_>) -> Sampler {
+    const NAME: &str = "OTEL_TRACES_SAMPLER";
+    const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
+    let argument = variables.text(ARGUMENT);
+    let Some(name) = variables.text(NAME) else {
+        return Sampler::default();
+    };
+    let ratio = match argument.map(str::parse) {
+        None => 1.0,
+        Some(Ok(ratio)) if (0.0..=1.0).contains(&ratio) => ratio,
+        Some(_) => {
+            variables.notice(format!("{ARGUMENT} is no ratio between 0 and 1; 1 is used"));
+            1.0
+        }
+    };
+    Sampler::named(name, ratio).unwrap_or_else(|| {
+        variables.notice(format!(
+            "{NAME}: there is no sampler {name:?} here; parentbased_always_on is used"
+        ));
+        Sampler::default()
+    })
+}
+
+fn resource(variables: &mut Variables<'_>) -> Vec<(String, String)> {
+    const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
+    let mut attributes = match variables.text(ATTRIBUTES).map(reader::pairs) {
+        None => Vec::new(),
+        Some(Some(pairs)) => pairs,
+        Some(None) => {
+            // The specification: on any error the whole value is discarded.
+            variables.notice(format!("{ATTRIBUTES} is no list of key=value pairs"));
+            Vec::new()
+        }
+    };
+    if let Some(name) = variables.text("OTEL_SERVICE_NAME") {
+        attributes.retain(|(key, _)| key != "service.name");
+        attributes.push(("service.name".to_owned(), name.to_owned()));
+    }
+    attributes
+}

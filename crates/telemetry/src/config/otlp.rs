@@ -1,0 +1,246 @@
+//! `OTEL_EXPORTER_OTLP_*`: where spans are sent and how. The variables of the traces signal win
+//! over the general ones.
+
+use super::reader::{Variables, pairs};
+use crate::TelemetryError;
+use llamatelemetry_settings::Secret;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+use ureq::http::{HeaderName, HeaderValue, Uri};
+
+/// How the payload is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    /// `http/protobuf`, the default.
+    Protobuf,
+    /// `http/json`.
+    Json,
+}
+
+/// How the payload is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compression {
+    /// Not.
+    None,
+    /// gzip.
+    Gzip,
+}
+
+/// PEM files of the client's own identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+/// Where spans are sent and how.
+#[derive(Debug, Clone)]
+pub(crate) struct OtlpConfig {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) headers: Vec<(HeaderName, Secret)>,
+    pub(crate) encoding: Encoding,
+    pub(crate) compression: Compression,
+    /// For one export, its retries included.
+    pub(crate) timeout: Duration,
+    /// PEM file of the certificates that the collector's is checked against.
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) identity: Option<Identity>,
+}
+
+/// The address that spans are sent to. Shows itself without user name, password and query.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Endpoint(Uri);
+
+impl Endpoint {
+    pub(crate) fn uri(&self) -> &Uri {
+        &self.0
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let authority = self
+            .0
+            .authority()
+            .map_or("", |authority| authority.as_str());
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        let scheme = self.0.scheme_str().unwrap_or_default();
+        write!(f, "{scheme}://{host}{}", self.0.path())
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What the variables say, before it is known whether spans are sent at all.
+pub(super) struct Asked {
+    /// `None` if they ask for a transport that is not there.
+    config: Option<OtlpConfig>,
+    named: bool,
+}
+
+impl Asked {
+    /// To the address named, or the standard's default.
+    pub(super) fn or_default(self) -> Option<OtlpConfig> {
+        self.config
+    }
+
+    /// Only if an address is named.
+    pub(super) fn if_named(self) -> Option<OtlpConfig> {
+        self.config.filter(|_| self.named)
+    }
+}
+
+/// The value of the traces signal's variable, else of the general one, with its name.
+fn either<'a>(
+    variables: &mut Variables<'a>,
+    [own, general]: [&'static str; 2],
+) -> Option<(&'static str, &'a str)> {
+    let general_value = variables.text(general);
+    match variables.text(own) {
+        Some(value) => Some((own, value)),
+        None => general_value.map(|value| (general, value)),
+    }
+}
+
+macro_rules! names {
+    ($what:literal) => {
+        [
+            concat!("OTEL_EXPORTER_OTLP_TRACES_", $what),
+            concat!("OTEL_EXPORTER_OTLP_", $what),
+        ]
+    };
+}
+
+pub(super) fn read(variables: &mut Variables<'_>) -> Result<Asked, TelemetryError> {
+    let (endpoint, named) = endpoint(variables)?;
+    let encoding = encoding(variables);
+    let compression = compression(variables);
+    let headers = headers(variables);
+    let timeout = timeout(variables);
+    let mut file = |names| either(variables, names).map(|(_, path)| PathBuf::from(path));
+    let certificate = file(names!("CERTIFICATE"));
+    let client_certificate = file(names!("CLIENT_CERTIFICATE"));
+    let client_key = file(names!("CLIENT_KEY"));
+    if client_certificate.is_some() != client_key.is_some() {
+        variables.notice(
+            "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and _CLIENT_KEY only work together".to_owned(),
+        );
+    }
+    let identity = client_certificate
+        .zip(client_key)
+        .map(|(certificate, key)| Identity { certificate, key });
+    Ok(Asked {
+        config: encoding.map(|encoding| OtlpConfig {
+            endpoint,
+            headers,
+            encoding,
+            compression,
+            timeout,
+            certificate,
+            identity,
+        }),
+        named,
+    })
+}
+
+/// The signal's own address is taken as it stands; to the general one `v1/traces` is added.
+fn endpoint(variables: &mut Variables<'_>) -> Result<(Endpoint, bool), TelemetryError> {
+    const DEFAULT: &str = "http://localhost:4318";
+    let [own, general] = names!("ENDPOINT");
+    let (variable, address, named) = match either(variables, [own, general]) {
+        Some((name, value)) if name == own => (own, value.to_owned(), true),
+        named => {
+            let base = named.map_or(DEFAULT, |(_, value)| value);
+            let address = format!("{}/v1/traces", base.trim_end_matches('/'));
+            (general, address, named.is_some())
+        }
+    };
+    let uri = address
+        .parse::<Uri>()
+        .map_err(|source| TelemetryError::Endpoint {
+            variable,
+            source: Some(source),
+        })?;
+    let http = matches!(uri.scheme_str(), Some("http" | "https"));
+    if !http || uri.host().is_none_or(str::is_empty) {
+        return Err(TelemetryError::Endpoint {
+            variable,
+            source: None,
+        });
+    }
+    Ok((Endpoint(uri), named))
+}
+
+fn encoding(variables: &mut Variables<'_>) -> Option<Encoding> {
+    let Some((name, protocol)) = either(variables, names!("PROTOCOL")) else {
+        return Some(Encoding::Protobuf);
+    };
+    match protocol {
+        "http/protobuf" => Some(Encoding::Protobuf),
+        "http/json" => Some(Encoding::Json),
+        "grpc" => {
+            variables.notice(format!(
+                "{name}: grpc is not there yet, so no spans are sent; \
+                 use http/protobuf (collectors listen for it on port 4318)"
+            ));
+            None
+        }
+        other => {
+            variables.notice(format!(
+                "{name}: there is no protocol {other:?}; http/protobuf is used"
+            ));
+            Some(Encoding::Protobuf)
+        }
+    }
+}
+
+fn compression(variables: &mut Variables<'_>) -> Compression {
+    let Some((name, compression)) = either(variables, names!("COMPRESSION")) else {
+        return Compression::None;
+    };
+    match compression.to_ascii_lowercase().as_str() {
+        "gzip" => Compression::Gzip,
+        "none" => Compression::None,
+        other => {
+            variables.notice(format!(
+                "{name}: there is no compression {other:?} here, only gzip and none"
+            ));
+            Compression::None
+        }
+    }
+}
+
+/// Never shown: headers carry keys.
+fn headers(variables: &mut Variables<'_>) -> Vec<(HeaderName, Secret)> {
+    let Some((name, list)) = either(variables, names!("HEADERS")) else {
+        return Vec::new();
+    };
+    let header = |(key, value): (String, String)| {
+        HeaderValue::from_str(&value).ok()?;
+        Some((key.parse().ok()?, Secret::new(value)))
+    };
+    let headers: Option<Vec<_>> =
+        pairs(list).and_then(|pairs| pairs.into_iter().map(header).collect());
+    headers.unwrap_or_else(|| {
+        variables.notice(format!(
+            "{name} is no list of key=value pairs, so no headers are sent"
+        ));
+        Vec::new()
+    })
+}
+
+fn timeout(variables: &mut Variables<'_>) -> Duration {
+    const DEFAULT: Duration = Duration::from_secs(10);
+    let [own, general] = names!("TIMEOUT");
+    let general = variables.milliseconds(general);
+    let request = variables.milliseconds(own).or(general);
+    // The batch's own limit can only shorten it.
+    let batch = variables.milliseconds("OTEL_BSP_EXPORT_TIMEOUT");
+    let timeout = request.unwrap_or(DEFAULT);
+    batch.map_or(timeout, |batch| batch.min(timeout))
+}

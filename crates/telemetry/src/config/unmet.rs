@@ -1,0 +1,118 @@
+//! The variables that are set and that nothing here follows.
+
+use super::reader::Variables;
+use llamatelemetry_settings::TelemetrySettings;
+
+/// Why a variable is not followed, by the start of its name.
+const REASONS: &[(&str, &str)] = &[
+    ("OTEL_METRICS_", "metrics are not exported yet"),
+    ("OTEL_METRIC_", "metrics are not exported yet"),
+    (
+        "OTEL_EXPORTER_OTLP_METRICS_",
+        "metrics are not exported yet",
+    ),
+    ("OTEL_EXPORTER_PROMETHEUS_", "metrics are not exported yet"),
+    ("OTEL_LOGS_", "logs are not exported yet"),
+    ("OTEL_BLRP_", "logs are not exported yet"),
+    ("OTEL_LOGRECORD_", "logs are not exported yet"),
+    ("OTEL_EXPORTER_OTLP_LOGS_", "logs are not exported yet"),
+    ("OTEL_EXPORTER_ZIPKIN_", "there is no such exporter here"),
+    ("OTEL_EXPORTER_JAEGER_", "there is no such exporter here"),
+    ("OTEL_EXPORTER_OTLP_INSECURE", "it concerns grpc only"),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_INSECURE",
+        "it concerns grpc only",
+    ),
+    ("OTEL_CONFIG_FILE", "configuration files are not read"),
+    (
+        "OTEL_EXPERIMENTAL_CONFIG_FILE",
+        "configuration files are not read",
+    ),
+    (
+        "OTEL_LOG_LEVEL",
+        "what is logged is this program's own setting",
+    ),
+];
+
+/// Says of every variable that nobody read why it is not followed.
+pub(super) fn notice(variables: &mut Variables<'_>, settings: &TelemetrySettings) {
+    // Followed by having nothing to do with it.
+    for signal in ["OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"] {
+        if variables
+            .text(signal)
+            .is_some_and(|exporter| exporter != "none")
+        {
+            let what = if signal.contains("METRICS") {
+                "metrics"
+            } else {
+                "logs"
+            };
+            variables.notice(format!("{signal} is set, but {what} are not exported yet"));
+        }
+    }
+    if let Some(list) = variables.text("OTEL_PROPAGATORS") {
+        let others = list
+            .split(',')
+            .map(str::trim)
+            .any(|name| name != "tracecontext");
+        if others {
+            variables.notice(
+                "OTEL_PROPAGATORS is set, but trace context travels as tracecontext only"
+                    .to_owned(),
+            );
+        }
+    }
+    if variables
+        .text("OTEL_BSP_MAX_CONCURRENT_EXPORTS")
+        .is_some_and(|count| count != "1")
+    {
+        variables.notice(
+            "OTEL_BSP_MAX_CONCURRENT_EXPORTS is set, but exports follow one another".to_owned(),
+        );
+    }
+    stability(variables);
+    capture(variables, settings);
+    for name in variables.unread() {
+        let reason = REASONS
+            .iter()
+            .find(|(start, _)| name.starts_with(start))
+            .map_or("nothing here reads it", |(_, reason)| reason);
+        variables.notice(format!("{name} is set, but {reason}"));
+    }
+}
+
+/// The latest experimental names are the only ones there are here.
+fn stability(variables: &mut Variables<'_>) {
+    const NAME: &str = "OTEL_SEMCONV_STABILITY_OPT_IN";
+    let Some(list) = variables.text(NAME) else {
+        return;
+    };
+    if list
+        .split(',')
+        .all(|value| value.trim() != "gen_ai_latest_experimental")
+    {
+        variables.notice(format!(
+            "{NAME} is set, but only gen_ai_latest_experimental can be had"
+        ));
+    }
+}
+
+/// Whether content is captured is a setting; here it is only checked that it is as asked for.
+fn capture(variables: &mut Variables<'_>, settings: &TelemetrySettings) {
+    const NAME: &str = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
+    let Some(mode) = variables.text(NAME) else {
+        return;
+    };
+    let mode = mode.to_ascii_uppercase();
+    if mode.contains("EVENT") {
+        variables.notice(format!(
+            "{NAME}: content goes on spans only, not into events"
+        ));
+    }
+    let on_spans = matches!(mode.as_str(), "TRUE" | "SPAN_ONLY" | "SPAN_AND_EVENT");
+    if on_spans && !settings.capture_content {
+        variables.notice(format!(
+            "{NAME} is set, but another setting turns capture off"
+        ));
+    }
+}

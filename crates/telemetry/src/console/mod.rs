@@ -1,0 +1,129 @@
+//! Spans on a console: a thread of its own writes them, so that a slow terminal holds up nobody.
+
+mod render;
+
+use crate::TelemetryError;
+use opentelemetry_sdk::trace::SpanData;
+use render::Tree;
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::Write;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Requests that wait to be printed at most; more are dropped and counted.
+const QUEUE: usize = 1024;
+
+/// Where span trees are printed.
+pub(crate) struct Console {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Vec<SpanData>>,
+    /// A tree is being written now.
+    writing: bool,
+    dropped: u64,
+    closed: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next tree to write; `None` once closed and empty.
+    fn next(&self) -> Option<Vec<SpanData>> {
+        let mut state = self.lock();
+        state.writing = false;
+        self.changed.notify_all();
+        let idle = |state: &mut State| state.waiting.is_empty() && !state.closed;
+        let mut state = self
+            .changed
+            .wait_while(state, idle)
+            .unwrap_or_else(PoisonError::into_inner);
+        let next = state.waiting.pop_front();
+        state.writing = next.is_some();
+        next
+    }
+}
+
+impl Console {
+    pub(crate) fn start(mut to: Box<dyn Write + Send>) -> Result<Self, TelemetryError> {
+        const NAME: &str = "telemetry-console";
+        let shared = Arc::new(Shared::default());
+        let theirs = shared.clone();
+        thread::Builder::new()
+            .name(NAME.to_owned())
+            .spawn(move || {
+                while let Some(spans) = theirs.next() {
+                    let text = Tree(&spans).to_string();
+                    // A reader that went away is no failure of ours.
+                    if to
+                        .write_all(text.as_bytes())
+                        .and_then(|()| to.flush())
+                        .is_err()
+                    {
+                        let mut state = theirs.lock();
+                        state.dropped += 1;
+                    }
+                }
+            })
+            .map_err(|source| TelemetryError::Thread { name: NAME, source })?;
+        Ok(Self { shared })
+    }
+
+    /// Takes the spans of one request, the request's own first.
+    pub(crate) fn push(&self, spans: Vec<SpanData>) {
+        let mut state = self.shared.lock();
+        if state.closed || state.waiting.len() >= QUEUE {
+            state.dropped += 1;
+        } else {
+            state.waiting.push_back(spans);
+            self.shared.changed.notify_all();
+        }
+    }
+
+    /// Waits until all is written, for at most this long. Returns whether it was.
+    pub(crate) fn flush(&self, limit: Duration) -> bool {
+        let busy = |state: &mut State| state.writing || !state.waiting.is_empty();
+        let waited = self
+            .shared
+            .changed
+            .wait_timeout_while(self.shared.lock(), limit, busy);
+        let (_state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        !timeout.timed_out()
+    }
+
+    /// Writes what waits, for at most this long, and ends. Returns how many trees were not printed.
+    pub(crate) fn shutdown(&self, limit: Duration) -> u64 {
+        let until = Instant::now() + limit;
+        self.shared.lock().closed = true;
+        self.shared.changed.notify_all();
+        self.flush(until.saturating_duration_since(Instant::now()));
+        let state = self.shared.lock();
+        state.dropped + state.waiting.len() as u64 + u64::from(state.writing)
+    }
+}
+
+impl fmt::Debug for Console {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Console").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Console {
+    /// Lets the thread end.
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.changed.notify_all();
+    }
+}

@@ -1,0 +1,60 @@
+//! What can go wrong when telemetry is set up. Nothing of it goes wrong later: a collector that
+//! cannot be reached is counted and logged, and no request suffers from it.
+
+use std::path::PathBuf;
+use ureq::http::uri::InvalidUri;
+
+/// What can go wrong when telemetry is set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TelemetryError {
+    /// The address to send spans to is none.
+    #[error("{variable} is no http or https address")]
+    Endpoint {
+        /// The variable that holds it. Its value may hold a password and is not shown.
+        variable: &'static str,
+        /// Why not, if it is no address of any kind.
+        #[source]
+        source: Option<InvalidUri>,
+    },
+    /// A certificate or key could not be read.
+    #[error("cannot read the certificate or key {path}")]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file holds no certificate or key in PEM form.
+    #[error("no certificate or key in PEM form in {path}")]
+    NotPem {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The system gave no thread.
+    #[error("cannot start the thread {name:?}")]
+    Thread {
+        /// The thread's name.
+        name: &'static str,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl TelemetryError {
+    /// What the user can do about it.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Endpoint { variable, .. } => vec![format!(
+                "set {variable} to an address such as http://localhost:4318, or unset it"
+            )],
+            Self::Certificate { .. } | Self::NotPem { .. } => vec![
+                "OTEL_EXPORTER_OTLP_CERTIFICATE, _CLIENT_CERTIFICATE and _CLIENT_KEY name PEM files"
+                    .to_owned(),
+            ],
+            Self::Thread { .. } => Vec::new(),
+        }
+    }
+}

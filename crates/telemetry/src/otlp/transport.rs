@@ -1,0 +1,198 @@
+//! One attempt to hand a payload to the collector over HTTP.
+
+use crate::TelemetryError;
+use crate::config::{Compression, Encoding, Identity, OtlpConfig};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message as _;
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
+use ureq::Agent;
+use ureq::http::header::{
+    CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+
+const USER_AGENT: &str = concat!("llamatelemetry/", env!("CARGO_PKG_VERSION"));
+
+/// An answer says little; more of it than this is not read, bytes.
+const ANSWER_LIMIT: u64 = 64 << 10;
+
+/// A connection to the collector, kept open between payloads.
+#[derive(Debug)]
+pub(super) struct Transport {
+    agent: Agent,
+    headers: HeaderMap,
+    config: OtlpConfig,
+}
+
+/// The collector took the payload.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    /// Spans that it did not take after all.
+    pub(super) rejected: u64,
+    /// Why not.
+    pub(super) message: String,
+}
+
+/// The collector did not take the payload.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// Why not, without anything secret.
+    pub(super) reason: String,
+    pub(super) again: Again,
+}
+
+/// Whether another attempt may succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Again {
+    Never,
+    Later,
+    /// The collector said when.
+    After(Duration),
+}
+
+impl Transport {
+    pub(super) fn new(config: OtlpConfig) -> Result<Self, TelemetryError> {
+        let tls = TlsConfig::builder();
+        let tls = match &config.certificate {
+            Some(path) => tls.root_certs(RootCerts::new_with_certs(&certificates(path)?)),
+            None => tls,
+        };
+        let identity = config.identity.as_ref().map(client).transpose()?;
+        let mut agent = Agent::config_builder()
+            .tls_config(tls.client_cert(identity).build())
+            .http_status_as_error(false)
+            // Headers hold keys, which are for the named host only.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .user_agent(USER_AGENT);
+        if is_loopback(config.endpoint.uri().host().unwrap_or_default()) {
+            agent = agent.proxy(None);
+        }
+        let mut headers = HeaderMap::new();
+        for (name, value) in &config.headers {
+            if let Ok(mut value) = HeaderValue::from_str(value.expose()) {
+                value.set_sensitive(true);
+                headers.insert(name.clone(), value);
+            }
+        }
+        let content_type = match config.encoding {
+            Encoding::Protobuf => "application/x-protobuf",
+            Encoding::Json => "application/json",
+        };
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if config.compression == Compression::Gzip {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        Ok(Self {
+            agent: agent.build().new_agent(),
+            headers,
+            config,
+        })
+    }
+
+    pub(super) fn config(&self) -> &OtlpConfig {
+        &self.config
+    }
+
+    /// Sends a payload and waits for the answer, for at most this long.
+    pub(super) fn send(&self, body: &[u8], limit: Duration) -> Result<Answer, Refusal> {
+        let mut request = self
+            .agent
+            .post(self.config.endpoint.uri())
+            .config()
+            .timeout_global(Some(limit))
+            .build();
+        if let Some(headers) = request.headers_mut() {
+            let all: Vec<(&HeaderName, &HeaderValue)> = self.headers.iter().collect();
+            headers.extend(
+                all.into_iter()
+                    .map(|(name, value)| (name.clone(), value.clone())),
+            );
+        }
+        let mut response = request.send(body).map_err(|error| Refusal {
+            again: match error {
+                ureq::Error::BadUri(_) | ureq::Error::Tls(_) => Again::Never,
+                _ => Again::Later,
+            },
+            reason: error.to_string(),
+        })?;
+        let status = response.status();
+        if !status.is_success() {
+            let retry_after = response
+                .headers()
+                .get(RETRY_AFTER)
+                .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+                .map(Duration::from_secs);
+            return Err(Refusal {
+                reason: format!("the collector answered with status {}", status.as_u16()),
+                again: match (status.as_u16(), retry_after) {
+                    (429 | 502 | 503 | 504, Some(time)) => Again::After(time),
+                    (429 | 502 | 503 | 504, None) => Again::Later,
+                    _ => Again::Never,
+                },
+            });
+        }
+        // The payload is delivered, whatever becomes of the answer's body.
+        let body = response
+            .body_mut()
+            .with_config()
+            .limit(ANSWER_LIMIT)
+            .read_to_vec()
+            .unwrap_or_default();
+        Ok(self.answer(&body))
+    }
+
+    fn answer(&self, body: &[u8]) -> Answer {
+        let response = match self.config.encoding {
+            Encoding::Protobuf => ExportTraceServiceResponse::decode(body).unwrap_or_default(),
+            Encoding::Json => serde_json::from_slice(body).unwrap_or_default(),
+        };
+        response
+            .partial_success
+            .map(|partial| Answer {
+                rejected: u64::try_from(partial.rejected_spans).unwrap_or(0),
+                message: partial.error_message,
+            })
+            .unwrap_or_default()
+    }
+}
+
+/// A proxy of the environment is not for programs on this machine.
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, TelemetryError> {
+    let certificates: Vec<_> = parse_pem(&read(path)?)
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    if certificates.is_empty() {
+        return Err(TelemetryError::NotPem { path: path.into() });
+    }
+    Ok(certificates)
+}
+
+fn client(identity: &Identity) -> Result<ClientCert, TelemetryError> {
+    let chain = certificates(&identity.certificate)?;
+    let key =
+        PrivateKey::from_pem(&read(&identity.key)?).map_err(|_not_pem| TelemetryError::NotPem {
+            path: identity.key.clone(),
+        })?;
+    Ok(ClientCert::new_with_certs(&chain, key))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TelemetryError> {
+    std::fs::read(path).map_err(|source| TelemetryError::Certificate {
+        path: path.into(),
+        source,
+    })
+}
