@@ -16,14 +16,14 @@ pub struct TelemetryHandle {
     telemetry: Arc<Telemetry>,
 }
 
-/// Starts the pipeline that the settings ask for: spans to `console` if that is on, over OTLP if
-/// the standard `OTEL_*` variables name an endpoint.
+/// Starts the pipeline that the settings and the standard `OTEL_*` variables ask for: spans to
+/// `console` if that is on, over OTLP if an endpoint is named.
 pub fn setup_telemetry(
     settings: &Settings,
     console: Box<dyn Write + Send>,
 ) -> Result<TelemetryHandle, Error> {
-    let console = settings.telemetry.console.then_some(console);
-    let telemetry = Telemetry::setup(settings, Vec::new(), console).map_err(Cause::Telemetry)?;
+    let telemetry =
+        Telemetry::setup(settings, Vec::new(), Some(console)).map_err(Cause::Telemetry)?;
     Ok(TelemetryHandle {
         telemetry: Arc::new(telemetry),
     })
