@@ -11,7 +11,7 @@ mod memory;
 mod nvml;
 mod sys;
 
-pub use cpu::Cpu;
+pub use cpu::{Cpu, cpu_identity};
 pub use disk::disk_free;
 pub use gpu::{
     DeviceProbe, Gpu, GpuInventory, GpuUnavailable, GpuUnavailableCause, driver_version, probe_gpus,
