@@ -18,6 +18,7 @@ mod metadata;
 mod project;
 mod python;
 mod test;
+mod testbed;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};

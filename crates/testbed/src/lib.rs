@@ -10,6 +10,7 @@
 )]
 
 mod environment;
+mod file_server;
 mod place;
 #[cfg(feature = "prepared")]
 mod prepared;
@@ -22,6 +23,7 @@ mod tools;
 mod wait;
 
 pub use environment::environment;
+pub use file_server::{Faults, FileServer, Seen, Served};
 pub use place::{folder, home, repository};
 #[cfg(feature = "prepared")]
 pub use prepared::{runtime, smollm2};

@@ -5,6 +5,7 @@ mod counts;
 mod steps;
 
 use crate::project::Project;
+use crate::testbed::Prepared;
 use anyhow::{Error, Result, bail};
 use background::Background;
 use counts::Counts;
@@ -37,7 +38,7 @@ struct Run<'a> {
     counts: Counts,
     python: Option<PathBuf>,
     preparing: Option<Background>,
-    prepared: Option<steps::Prepared>,
+    prepared: Option<Prepared>,
 }
 
 enum Outcome {

@@ -3,12 +3,11 @@
 use super::Run;
 use super::background::Background;
 use super::counts::Counts;
-use crate::project::{Project, run, shown};
+use crate::project::{run, shown};
+use crate::testbed::Prepared;
 use crate::{generate, layers, licences, python};
 use anyhow::{Context as _, Result, bail};
-use serde::Deserialize;
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// One step.
@@ -20,14 +19,6 @@ pub(super) struct Step {
     /// Part of `--quick`.
     pub(super) quick: bool,
     pub(super) run: fn(&mut Run<'_>) -> Result<()>,
-}
-
-/// Where the testbed's program put things; it writes this as JSON.
-#[derive(Debug, Deserialize)]
-pub(super) struct Prepared {
-    llama_server: PathBuf,
-    llama_source: PathBuf,
-    model: PathBuf,
 }
 
 /// All steps.
@@ -161,22 +152,9 @@ fn tell(outcome: Result<String>) -> Result<()> {
 }
 
 fn start_preparing(shared: &mut Run<'_>) -> Result<()> {
-    let project = shared.project;
-    run(&mut project.cargo([
-        "build",
-        "--package",
-        "llamatelemetry-testbed",
-        "--features",
-        "prepared",
-        "--bins",
-    ]))?;
-    let program = project.target.join("debug/testbed-prepare");
-    let mut command = project.command(program);
-    command.arg(prepared_file(project));
-    shared.preparing = Some(Background::start(
-        &mut command,
-        project.testbed().join("prepare.log"),
-    )?);
+    let mut command = Prepared::command(shared.project)?;
+    let log = shared.project.testbed().join("prepare.log");
+    shared.preparing = Some(Background::start(&mut command, log)?);
     println!("started; it is waited for in the step llama");
     Ok(())
 }
@@ -185,16 +163,11 @@ fn finish_preparing(shared: &mut Run<'_>) -> Result<()> {
     if let Some(preparing) = shared.preparing.take() {
         preparing.wait()?;
     }
-    let json = std::fs::read(prepared_file(shared.project))?;
-    let prepared: Prepared = serde_json::from_slice(&json).context("what the testbed prepared")?;
+    let prepared = Prepared::read(shared.project)?;
     println!("llama-server: {}", prepared.llama_server.display());
     println!("model:        {}", prepared.model.display());
     shared.prepared = Some(prepared);
     Ok(())
-}
-
-fn prepared_file(project: &Project) -> PathBuf {
-    project.testbed().join("prepared.json")
 }
 
 /// What runs tests.
