@@ -89,6 +89,11 @@ impl PhaseClock {
         self.sent
     }
 
+    /// When the response headers arrived, if they did.
+    pub fn headers_at(&self) -> Option<Instant> {
+        self.headers
+    }
+
     /// When the first delta arrived, if one did.
     pub fn first_delta(&self) -> Option<Instant> {
         self.first_delta
