@@ -25,6 +25,9 @@ const DROPPED: &[&str] = &[
     "XDG_",
 ];
 
+/// What the user says to the tests themselves.
+const FOR_TESTS: &str = "LLAMATELEMETRY_TEST_";
+
 /// The repository, and the environment its tools and tests run in.
 #[derive(Debug)]
 pub(crate) struct Project {
@@ -92,15 +95,14 @@ impl Project {
         let mut environment: BTreeMap<OsString, OsString> = self
             .process
             .iter()
-            .filter(|(name, _)| {
-                name.to_str()
-                    .is_none_or(|name| !DROPPED.iter().any(|family| name.starts_with(family)))
-            })
+            .filter(|(name, _)| name.to_str().is_none_or(is_kept))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
+        let testbed = self.testbed();
         let mut keep = |name: &str, value: OsString| {
             environment.entry(OsString::from(name)).or_insert(value);
         };
+        keep("LLAMATELEMETRY_TEST_HOME", testbed.join("home").into());
         if let Some(home) = self.process.get_os("HOME").map(PathBuf::from) {
             keep("CARGO_HOME", home.join(".cargo").into());
             keep("RUSTUP_HOME", home.join(".rustup").into());
@@ -115,7 +117,6 @@ impl Project {
                 keep("NETRC", home.join(".netrc").into());
             }
         }
-        let testbed = self.testbed();
         let mut path = testbed.join("python/bin").into_os_string();
         if let Some(rest) = self.process.get_os("PATH") {
             path.push(":");
@@ -131,14 +132,14 @@ impl Project {
             ("HF_HOME".into(), testbed.join("huggingface").into()),
             ("OLLAMA_MODELS".into(), testbed.join("ollama").into()),
             ("LLAMATELEMETRY_HOME".into(), testbed.join("no-home").into()),
-            (
-                "LLAMATELEMETRY_TEST_HOME".into(),
-                testbed.join("home").into(),
-            ),
             ("INSTA_UPDATE".into(), "no".into()),
         ]);
         environment
     }
+}
+
+fn is_kept(name: &str) -> bool {
+    name.starts_with(FOR_TESTS) || !DROPPED.iter().any(|family| name.starts_with(family))
 }
 
 /// Runs a command to its end; its output goes where ours goes.
