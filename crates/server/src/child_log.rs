@@ -7,8 +7,10 @@ use std::io::{BufRead as _, BufReader, ErrorKind, Read};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Longer lines are cut, in bytes.
-const LONGEST_LINE: usize = 64 << 10;
+/// Longer log lines are cut, in bytes.
+const LONGEST_LINE: usize = 16 << 10;
+/// Longer raw lines are cut, in bytes: a state line describes the whole model.
+const LONGEST_RAW: usize = 1 << 20;
 /// Bytes read at once.
 const BUFFER: usize = 64 << 10;
 
@@ -47,7 +49,7 @@ pub(crate) fn drain(stream: impl Read, pid: u32, watch: &Arc<Watch>) {
 /// Adds a raw line to the one that was started, and gives the line once it is whole.
 fn join(started: &mut Option<LogLine>, raw: &str) -> Option<LogLine> {
     let piece = log_line::read(raw.trim_end_matches(['\n', '\r'].as_slice()));
-    let line = match started.take() {
+    let mut line = match started.take() {
         Some(mut line) => {
             line.text.push_str(&piece.text);
             line.level = line.level.max(piece.level);
@@ -60,7 +62,12 @@ fn join(started: &mut Option<LogLine>, raw: &str) -> Option<LogLine> {
             text: piece.text,
         },
     };
-    if piece.whole || line.text.len() > LONGEST_LINE {
+    let too_long = line.text.len() > LONGEST_LINE;
+    if too_long {
+        line.text
+            .truncate(line.text.floor_char_boundary(LONGEST_LINE));
+    }
+    if piece.whole || too_long {
         (!line.text.is_empty()).then_some(line)
     } else {
         *started = Some(line);
@@ -68,7 +75,7 @@ fn join(started: &mut Option<LogLine>, raw: &str) -> Option<LogLine> {
     }
 }
 
-/// Reads one line, of which at most [`LONGEST_LINE`] bytes are kept. `false` at the end.
+/// Reads one line, of which at most [`LONGEST_RAW`] bytes are kept. `false` at the end.
 fn read_line<R: Read>(reader: &mut BufReader<R>, line: &mut Vec<u8>) -> std::io::Result<bool> {
     let mut any = false;
     loop {
@@ -82,7 +89,7 @@ fn read_line<R: Read>(reader: &mut BufReader<R>, line: &mut Vec<u8>) -> std::io:
         any = true;
         let end = available.iter().position(|byte| *byte == b'\n');
         let taken = end.map_or(available.len(), |end| end + 1);
-        let room = LONGEST_LINE.saturating_sub(line.len());
+        let room = LONGEST_RAW.saturating_sub(line.len());
         line.extend_from_slice(&available[..taken.min(room)]);
         reader.consume(taken);
         if end.is_some() {
@@ -113,7 +120,7 @@ mod tests {
 
     #[test]
     fn long_lines_are_cut_and_foreign_bytes_survive() {
-        let mut text = vec![b'x'; LONGEST_LINE * 3];
+        let mut text = vec![b'x'; LONGEST_RAW * 3];
         text.extend_from_slice(b"\nnext \xff\n");
         let watch = drained(&text);
         let lines = watch.log_text();

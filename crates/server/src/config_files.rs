@@ -30,12 +30,12 @@ impl ConfigFiles {
             return None;
         }
         let changes = if self.differences.is_empty() {
-            "nothing that was asked for is changed by it".to_owned()
+            "what was asked for is unchanged, what was left open may come from there".to_owned()
         } else {
             self.differences.join("; ")
         };
         Some(format!(
-            "llama-server also read {}: {changes}",
+            "llama-server also read {}; {changes}",
             files.join(", ")
         ))
     }
