@@ -52,6 +52,10 @@ impl Placer {
         place: &Path,
         data: &mut dyn Read,
     ) -> Result<(), Refusal> {
+        // A caller that takes one folder of the archive as the root chooses the empty path for it.
+        if entry.kind == Kind::Folder && place.as_os_str().is_empty() {
+            return Ok(());
+        }
         // The caller's choice is guarded like the archive's own names: it is often made from them.
         let Some(place) = guarded(place.as_os_str().as_bytes())? else {
             return Ok(());
