@@ -58,6 +58,9 @@ pub struct HubSource {
     pub repo: String,
     /// The file's path in it.
     pub file: String,
+    /// The commit, if the entry is pinned to one.
+    #[serde(default)]
+    pub revision: Option<String>,
 }
 
 /// A file in a wheel.
@@ -74,8 +77,9 @@ pub struct WheelSource {
     pub member: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Document {
+    hub: String,
     model: Vec<CatalogueEntry>,
 }
 
@@ -83,16 +87,18 @@ const fn yes() -> bool {
     true
 }
 
-static CATALOGUE: LazyLock<Vec<CatalogueEntry>> = LazyLock::new(|| {
-    // The document is part of the program; the tests read it.
-    toml::from_str(include_str!("../data/catalogue.toml"))
-        .map(|document: Document| document.model)
-        .unwrap_or_default()
-});
+// The document is part of the program; a test reads it without the default.
+static DOCUMENT: LazyLock<Document> =
+    LazyLock::new(|| toml::from_str(include_str!("../data/catalogue.toml")).unwrap_or_default());
 
 /// All models of the catalogue.
 pub fn catalogue() -> &'static [CatalogueEntry] {
-    &CATALOGUE
+    &DOCUMENT.model
+}
+
+/// The hub's address where the settings name no other.
+pub(crate) fn default_hub() -> &'static str {
+    &DOCUMENT.hub
 }
 
 impl CatalogueEntry {

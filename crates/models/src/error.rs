@@ -2,6 +2,7 @@
 
 use crate::NotGguf;
 use llamatelemetry_fetch::FetchError;
+use llamatelemetry_gguf::GgufError;
 use llamatelemetry_settings::SettingsError;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -70,6 +71,15 @@ pub enum ModelError {
         /// Which part is beyond the end.
         detail: String,
     },
+    /// The file is a GGUF whose header cannot be used.
+    #[error("the model file is damaged: {path}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: GgufError,
+    },
     /// A file's bytes are not those that its source promises.
     #[error("the SHA-256 is {actual} where {expected} was expected: {path}")]
     Digest {
@@ -117,6 +127,22 @@ pub enum ModelError {
         file: String,
         /// The GGUF files that it has.
         available: Vec<String>,
+    },
+    /// The hub's file is not the one that the catalogue promises.
+    #[error("the hub's file has the SHA-256 {actual}, the catalogue promises {expected}: {repo}")]
+    Replaced {
+        /// The repository.
+        repo: String,
+        /// The digest in the catalogue.
+        expected: String,
+        /// The digest that the hub names.
+        actual: String,
+    },
+    /// The model is known but not on this machine.
+    #[error("this model is not on this machine: {name}")]
+    NotHere {
+        /// The model.
+        name: String,
     },
     /// Offline mode is on and the model is not here.
     #[error("offline mode is on and this model is not here: {name}")]
@@ -280,6 +306,7 @@ impl ModelError {
                 "the download did not finish or the file was changed; remove it and fetch it again"
                     .to_owned(),
             ],
+            Self::Damaged { source, .. } => source.hints(),
             Self::Gated { token, page, .. } => gated_hints(*token, page),
             Self::NoSuchRepository {
                 token: TokenSent::No,
@@ -298,6 +325,10 @@ impl ModelError {
                     vec![format!("it has {}", available.join(", "))]
                 }
             }
+            Self::Replaced { repo, .. } => vec![format!(
+                "its publisher replaced the file; hf:{repo} takes what the hub has now"
+            )],
+            Self::NotHere { name } => vec![format!("fetch it with `llt models pull {name}`")],
             Self::Offline { .. } => {
                 vec![
                     "switch offline mode off once to fetch it (HF_HUB_OFFLINE, --offline)"

@@ -90,12 +90,6 @@ pub(crate) fn is_model(path: &str) -> bool {
             .any(|companion| name.contains(companion))
 }
 
-/// Whether a file is a projector (vision or audio) of some model.
-pub(crate) fn is_projector(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    has_gguf_ending(path) && name.contains("mmproj")
-}
-
 /// The quantizations tried when none was asked for.
 pub(crate) const DEFAULT_QUANTS: [&str; 2] = ["Q4_K_M", "Q8_0"];
 

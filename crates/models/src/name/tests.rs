@@ -40,10 +40,7 @@ fn every_form_is_told_apart() {
     assert_eq!(parse("./m.gguf"), ModelName::Path("./m.gguf".into()));
     assert_eq!(parse("m.GGUF"), ModelName::Path("m.GGUF".into()));
     assert_eq!(parse("file:///m.gguf"), ModelName::Path("/m.gguf".into()));
-    assert_eq!(
-        parse("sub/m.gguf"),
-        ModelName::PlainHub(hub("sub/m.gguf", HubChoice::Default))
-    );
+    assert_eq!(parse("sub/m.gguf"), ModelName::Path("sub/m.gguf".into()));
     assert_eq!(
         parse("ollama:llama3.2:1b"),
         ModelName::Ollama("llama3.2:1b".to_owned())
