@@ -20,7 +20,7 @@ impl Prepared {
         let build = ["build", "--package", "llamatelemetry-testbed", "--bins"];
         run(project.cargo(build).args(["--features", "prepared"]))?;
         let mut command = project.command(project.target.join("debug/testbed-prepare"));
-        command.arg(Self::file(project));
+        command.arg(Self::file(project)).env("RUST_BACKTRACE", "0");
         Ok(command)
     }
 
