@@ -66,7 +66,7 @@ impl InferenceEngine {
     }
 
     /// The server behind the engine.
-    pub fn server(&self) -> &ServerManager {
+    pub fn server(&self) -> &Arc<ServerManager> {
         self.engine.server()
     }
 

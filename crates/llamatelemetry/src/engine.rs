@@ -1,6 +1,5 @@
 //! One model, loaded, ready to answer.
 
-use crate::manager::SharedServer;
 use crate::stream::{AnswerStream, Asked};
 use crate::{Error, GenerateOptions, InferResult, LoadOptions, ServerManager};
 use llamatelemetry_api::{ChatMessage, ChatRequest, CompletionRequest, ResponseFormat};
@@ -11,7 +10,7 @@ use std::sync::Arc;
 /// One model, loaded in a server of its own. Dropping the engine stops the server once the last
 /// of its streams is gone.
 pub struct InferenceEngine {
-    server: SharedServer,
+    server: Arc<ServerManager>,
     sink: Arc<dyn Sink>,
     capture_content: bool,
 }
@@ -61,10 +60,12 @@ impl InferenceEngine {
                 content: prompt.to_owned(),
             }]
         };
-        let asked = self.asked(Endpoint::NativeCompletion, options, input);
+        let asked = self
+            .asked(Endpoint::NativeCompletion, options, input)
+            .await?;
         let trace = asked.context();
-        let answer = self
-            .server
+        let answer = asked
+            .live
             .client()
             .completion_stream(&request, Some(&trace))
             .await;
@@ -106,10 +107,12 @@ impl InferenceEngine {
             };
             messages.iter().map(said).collect()
         };
-        let asked = self.asked(Endpoint::ChatCompletions, options, input);
+        let asked = self
+            .asked(Endpoint::ChatCompletions, options, input)
+            .await?;
         let trace = asked.context();
-        let answer = self
-            .server
+        let answer = asked
+            .live
             .client()
             .chat_stream(&request, Some(&trace))
             .await;
@@ -117,7 +120,7 @@ impl InferenceEngine {
     }
 
     /// The server behind the engine.
-    pub fn server(&self) -> &ServerManager {
+    pub fn server(&self) -> &Arc<ServerManager> {
         &self.server
     }
 
@@ -129,13 +132,14 @@ impl InferenceEngine {
         }
     }
 
-    fn asked(
+    async fn asked(
         &self,
         endpoint: Endpoint,
         options: &GenerateOptions,
         input: impl FnOnce() -> Vec<Message>,
-    ) -> Asked {
-        Asked {
+    ) -> Result<Asked, Error> {
+        Ok(Asked {
+            live: self.server.live().await?,
             clock: PhaseClock::start(),
             server: self.server.clone(),
             sink: self.sink.clone(),
@@ -148,7 +152,7 @@ impl InferenceEngine {
             parameters: options.parameters(),
             conversation_id: options.conversation_id.clone(),
             input: self.capture_content.then(input),
-        }
+        })
     }
 }
 
@@ -168,7 +172,6 @@ impl fmt::Debug for InferenceEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InferenceEngine")
             .field("model", &self.server.model().name)
-            .field("address", self.server.process().address())
             .finish_non_exhaustive()
     }
 }

@@ -2,7 +2,7 @@
 
 use llamatelemetry_api::ApiError;
 use llamatelemetry_models::ModelError;
-use llamatelemetry_runtime::RuntimeError;
+use llamatelemetry_runtime::{Attempt, RuntimeError};
 use llamatelemetry_server::{Exit, ServerError};
 use llamatelemetry_settings::SettingsError;
 use std::fmt;
@@ -88,10 +88,18 @@ impl Error {
         }
     }
 
+    /// The sources of llama.cpp that were tried in vain, where that is what failed.
+    pub fn attempts(&self) -> &[Attempt] {
+        match &*self.0 {
+            Cause::Runtime(RuntimeError::NoneUsable { attempts, .. }) => attempts,
+            _ => &[],
+        }
+    }
+
     /// The last lines of the server's log, where the server is what failed.
     pub fn server_log(&self) -> &[String] {
         match &*self.0 {
-            Cause::Server(error) => error.log_tail(),
+            Cause::Server(error) => error.exit().map_or(&[], |exit| &exit.log_tail),
             Cause::ServerDied { exit, .. } => &exit.log_tail,
             _ => &[],
         }

@@ -40,7 +40,7 @@ pub use llamatelemetry_api::{
     ApiError, ChatMessage, Client, ContentPart, Delta, ImageUrl, MessageContent, ToolCall,
 };
 pub use llamatelemetry_record::{Discard, FinishReason, RequestRecord, Sink, TraceContext, Usage};
-pub use manager::ServerManager;
+pub use manager::{LiveServer, ServerManager};
 pub use options::{GenerateOptions, LoadOptions};
 pub use result::{Energy, InferResult, Timings};
 pub use stream::AnswerStream;

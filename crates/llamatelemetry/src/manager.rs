@@ -4,21 +4,35 @@ use crate::error::Cause;
 use crate::{Error, LoadOptions};
 use llamatelemetry_api::Client;
 use llamatelemetry_models::LocalModel;
+use llamatelemetry_record::PhaseClock;
 use llamatelemetry_runtime::Runtime;
-use llamatelemetry_server::{LaunchSpec, ServerProcess};
-use std::sync::Arc;
+use llamatelemetry_server::{LaunchSpec, RestartPolicy, ServerProcess, Supervisor};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long a server may take to stop before it is killed.
 const STOP_GRACE: Duration = Duration::from_secs(5);
+/// How long a request waits for a server that is being restarted.
+const RESTART_PATIENCE: Duration = Duration::from_secs(60);
+/// A slot's launch line and the response headers leave the server together; so far apart they may
+/// arrive here.
+const LAUNCH_LINE_SKEW: Duration = Duration::from_millis(2);
 
-/// Owns one running `llama-server` with its model. Dropping it stops the server.
+/// Keeps one `llama-server` with its model running. A server that crashes is restarted, with a
+/// growing pause; one that would fail the same way again is not. Dropping it stops the server.
 #[derive(Debug)]
 pub struct ServerManager {
-    process: ServerProcess,
-    client: Client,
+    supervisor: Supervisor,
+    live: Mutex<Arc<LiveServer>>,
     runtime: Runtime,
     model: LocalModel,
+}
+
+/// One run of the server, with a client of its own: each run has a new address.
+#[derive(Debug)]
+pub struct LiveServer {
+    process: Arc<ServerProcess>,
+    client: Client,
 }
 
 impl ServerManager {
@@ -45,11 +59,12 @@ impl ServerManager {
             spec.library_dirs.clone_from(&runtime.library_dirs);
             spec.projector.clone_from(&model.projector);
             spec.alias = Some(model.name.clone());
-            let process = ServerProcess::start(&spec, &progress)?;
-            let client = Client::new(process.address().clone(), process.key().cloned());
+            let supervisor = Supervisor::start(spec, RestartPolicy::default(), &progress)?;
+            let process = supervisor.wait_running(RESTART_PATIENCE)?;
+            let live = Mutex::new(Arc::new(LiveServer::new(process)));
             Ok(Self {
-                process,
-                client,
+                supervisor,
+                live,
                 runtime,
                 model,
             })
@@ -57,14 +72,19 @@ impl ServerManager {
         .await
     }
 
-    /// The client of this server.
-    pub fn client(&self) -> &Client {
-        &self.client
-    }
-
-    /// The child process.
-    pub fn process(&self) -> &ServerProcess {
-        &self.process
+    /// The server that runs now, waiting for a restart that is under way.
+    pub async fn live(self: &Arc<Self>) -> Result<Arc<LiveServer>, Error> {
+        let process = if let Some(process) = self.supervisor.current() {
+            process
+        } else {
+            let server = Arc::clone(self);
+            blocking(move || Ok(server.supervisor.wait_running(RESTART_PATIENCE)?)).await?
+        };
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(&live.process, &process) {
+            *live = Arc::new(LiveServer::new(process));
+        }
+        Ok(live.clone())
     }
 
     /// The llama.cpp that runs.
@@ -77,10 +97,51 @@ impl ServerManager {
         &self.model
     }
 
+    /// How often the server was restarted.
+    pub fn restarts(&self) -> u32 {
+        self.supervisor.restarts()
+    }
+
     /// Stops the server: it may finish what it does for a moment, then it is killed.
     pub async fn stop_server(self) {
         // A blocking thread that cannot be had leaves the stop to `Drop`.
-        drop(tokio::task::spawn_blocking(move || self.process.stop(STOP_GRACE)).await);
+        drop(tokio::task::spawn_blocking(move || self.supervisor.stop(STOP_GRACE)).await);
+    }
+}
+
+impl LiveServer {
+    fn new(process: Arc<ServerProcess>) -> Self {
+        let client = Client::new(process.address().clone(), process.key().cloned());
+        Self { process, client }
+    }
+
+    /// A client of this run.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The child process.
+    pub fn process(&self) -> &Arc<ServerProcess> {
+        &self.process
+    }
+
+    /// The slot that took the request of this clock, by the server's launch lines: the only one
+    /// launched while the request waited, or the only one launched when its headers came. `None`
+    /// where that leaves a doubt.
+    pub(crate) fn slot_of(&self, clock: &PhaseClock) -> Option<u32> {
+        let (headers, first_delta) = (clock.headers_at()?, clock.first_delta()?);
+        let mut launches = self.process.slot_launches(clock.sent());
+        launches.retain(|launch| launch.at <= first_delta);
+        if launches.len() > 1 {
+            launches.retain(|launch| {
+                let apart = launch.at.max(headers) - launch.at.min(headers);
+                apart <= LAUNCH_LINE_SKEW
+            });
+        }
+        match launches[..] {
+            [launch] => Some(launch.slot),
+            _ => None,
+        }
     }
 }
 
@@ -92,6 +153,3 @@ async fn blocking<T: Send + 'static>(
         .await
         .map_err(Cause::Task)??)
 }
-
-/// A manager shared by an engine and its streams.
-pub(crate) type SharedServer = Arc<ServerManager>;

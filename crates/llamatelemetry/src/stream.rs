@@ -1,8 +1,8 @@
 //! An answer on its way, and the record that every request leaves, however it ends.
 
 use crate::error::Cause;
-use crate::manager::SharedServer;
-use crate::{Error, InferResult};
+use crate::manager::LiveServer;
+use crate::{Error, InferResult, ServerManager};
 use llamatelemetry_api::{AnswerStream as ApiStream, ApiError, Delta, ToolCall};
 use llamatelemetry_record::{
     Content, Endpoint, Failure, FinishReason, Message, Observed, PhaseClock, RequestParameters,
@@ -19,7 +19,9 @@ const EXIT_PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) struct Asked {
     /// Runs from before the request is sent; it dates a request that never got an answer.
     pub(crate) clock: PhaseClock,
-    pub(crate) server: SharedServer,
+    pub(crate) server: Arc<ServerManager>,
+    /// The run of the server that was asked.
+    pub(crate) live: Arc<LiveServer>,
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) endpoint: Endpoint,
     pub(crate) trace_id: TraceId,
@@ -60,7 +62,7 @@ impl Asked {
                 let observed = scanner.finish(Instant::now());
                 let record = self.record(&self.clock, observed, Some(failure(&error)), None);
                 self.sink.record(Arc::new(record));
-                Err(explain(&self.server, error).await)
+                Err(explain(&self.live, error).await)
             }
         }
     }
@@ -113,7 +115,7 @@ impl AnswerStream {
             Ok(None) => Ok(None),
             Err(error) => {
                 self.leave_record(Some(failure(&error)), None);
-                Err(explain(&self.asked.server, error).await)
+                Err(explain(&self.asked.live, error).await)
             }
         }
     }
@@ -136,11 +138,9 @@ impl AnswerStream {
         self.recorded = true;
         let mut observed = self.answer.observed();
         observed.finish_reason = ended.or(observed.finish_reason);
-        observed.slot = observed.slot.or_else(|| {
-            let process = self.asked.server.process();
-            let clock = self.answer.clock();
-            process.slot_launched_between(clock.sent(), clock.first_delta()?)
-        });
+        observed.slot = observed
+            .slot
+            .or_else(|| self.asked.live.slot_of(self.answer.clock()));
         let content = self.asked.input.take().map(|input| Content {
             input,
             output: self.text.clone(),
@@ -180,13 +180,12 @@ fn failure(error: &ApiError) -> Failure {
 }
 
 /// A broken connection says little; the child's exit and its last lines say why.
-async fn explain(server: &SharedServer, error: ApiError) -> Error {
+async fn explain(live: &LiveServer, error: ApiError) -> Error {
     if !error.is_disconnect() {
         return Cause::Request(error).into();
     }
-    let process = server.clone();
-    let exit =
-        tokio::task::spawn_blocking(move || process.process().wait_exit(EXIT_PATIENCE)).await;
+    let process = live.process().clone();
+    let exit = tokio::task::spawn_blocking(move || process.wait_exit(EXIT_PATIENCE)).await;
     match exit {
         Ok(Some(exit)) => Cause::ServerDied {
             exit,

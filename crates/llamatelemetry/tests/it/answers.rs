@@ -166,10 +166,11 @@ fn dropping_a_stream_frees_its_slot() {
         for _ in 0..8 {
             stream.next().await.unwrap().expect("the answer goes on");
         }
+        let live = engine.server().live().await.unwrap();
         drop(stream);
         let dropped = Instant::now();
         let freed = loop {
-            let slots = engine.server().client().slots().await.unwrap();
+            let slots = live.client().slots().await.unwrap();
             if slots.iter().all(|slot| !slot.is_processing) {
                 break dropped.elapsed();
             }

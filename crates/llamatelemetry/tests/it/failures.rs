@@ -17,7 +17,14 @@ fn a_killed_server_is_an_error_that_shows_its_last_lines() {
             .await
             .unwrap();
         stream.next().await.unwrap().expect("the answer begins");
-        let pid = engine.server().process().pid().to_string();
+        let pid = engine
+            .server()
+            .live()
+            .await
+            .unwrap()
+            .process()
+            .pid()
+            .to_string();
         assert!(
             Command::new("kill")
                 .args(["-KILL", &pid])
