@@ -6,7 +6,7 @@
 //! tests and builds are not edges.
 
 use crate::metadata::Metadata;
-use crate::project::Project;
+use crate::project::{Project, output};
 use anyhow::{Context as _, Result, bail};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,6 +59,42 @@ pub(crate) fn check(project: &Project) -> Result<String> {
         seen.values().map(BTreeSet::len).sum::<usize>(),
         heavy.len()
     ))
+}
+
+/// That the facade without its optional parts pulls in nothing heavy; `Ok` holds a line for people.
+pub(crate) fn check_bare(project: &Project) -> Result<String> {
+    let text = std::fs::read_to_string(project.root.join(DOCUMENT))
+        .with_context(|| format!("cannot read {DOCUMENT}"))?;
+    let heavy = block(&text, "heavy")?;
+    let tree = output(&mut project.cargo([
+        "tree",
+        "--package",
+        "llamatelemetry",
+        "--no-default-features",
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+    ]))?;
+    let tree = String::from_utf8(tree)?;
+    let names: BTreeSet<&str> = tree
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    let pulled: Vec<&str> = heavy
+        .keys()
+        .copied()
+        .filter(|name| names.contains(name))
+        .collect();
+    if !pulled.is_empty() {
+        bail!(
+            "the facade pulls in {} without being asked to",
+            pulled.join(", ")
+        );
+    }
+    Ok(format!("{} crates, nothing heavy among them", names.len()))
 }
 
 /// The folder's name: `llamatelemetry-fetch` lies in `crates/fetch`.

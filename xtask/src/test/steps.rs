@@ -107,6 +107,7 @@ pub(super) const STEPS: &[Step] = &[
         needs: &[],
         quick: true,
         run: |run_| {
+            tell(layers::check_bare(run_.project))?;
             run(&mut run_.project.cargo([
                 "check",
                 "--package",
