@@ -64,8 +64,10 @@ fn join(started: &mut Option<LogLine>, raw: &str) -> Option<LogLine> {
     };
     let too_long = line.text.len() > LONGEST_LINE;
     if too_long {
-        line.text
-            .truncate(line.text.floor_char_boundary(LONGEST_LINE));
+        let end = (0..=LONGEST_LINE)
+            .rev()
+            .find(|end| line.text.is_char_boundary(*end));
+        line.text.truncate(end.unwrap_or_default());
     }
     if piece.whole || too_long {
         (!line.text.is_empty()).then_some(line)

@@ -83,7 +83,7 @@ impl Flags {
         }
         for name in names
             .into_iter()
-            .filter(|name| name.trim_start_matches('-') != "")
+            .filter(|name| !name.trim_start_matches('-').is_empty())
         {
             self.values.insert(name.to_owned(), values);
         }

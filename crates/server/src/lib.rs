@@ -40,6 +40,7 @@ pub use config_files::ConfigFiles;
 pub use error::ServerError;
 pub use exit::{Exit, ExitClass};
 pub use log_line::{LogLevel, LogLine, SlotLaunch};
+pub use place::{Launches, launches};
 pub use process::ServerProcess;
 pub use spec::{LaunchSpec, Listen};
 pub use start::StartTimes;

@@ -8,18 +8,18 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(1);
 
 fn kill_owner(role: Role, stopped: bool) {
-    let Some((mut owner, server)) = launch(role) else {
+    let Some(mut owner) = launch(role) else {
         return;
     };
+    let server = owner.server;
     // The server must live on its own: an owner's thread that ends is no reason to die.
     std::thread::sleep(Duration::from_millis(50));
     assert!(!is_dead(server), "{role:?}");
     if stopped {
         signal("STOP", server);
     }
-    owner.kill().expect("kill -9");
+    owner.process.kill().expect("kill -9");
     until_dead(server, LIMIT);
-    owner.wait().expect("the end of the owner");
 }
 
 #[test]
@@ -56,9 +56,10 @@ fn a_server_is_out_of_reach_of_the_terminal() {
         real: false,
         from_ended_thread: false,
     };
-    let Some((mut owner, server)) = launch(role) else {
+    let Some(owner) = launch(role) else {
         return;
     };
+    let server = owner.server;
     let group = |pid: u32| {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("its state");
         let fields = stat.rsplit(')').next().expect("fields").to_owned();
@@ -66,8 +67,7 @@ fn a_server_is_out_of_reach_of_the_terminal() {
         (field(2), field(3))
     };
     assert_eq!(group(server), (server.to_string(), server.to_string()));
-    assert_ne!(group(server), group(owner.id()));
-    owner.kill().expect("kill -9");
-    owner.wait().expect("the end of the owner");
+    assert_ne!(group(server), group(owner.process.id()));
+    drop(owner);
     until_dead(server, LIMIT);
 }

@@ -3,6 +3,7 @@
 use crate::setup::{READY, place, start};
 use llamatelemetry_settings::Environment;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 /// Tells the test binary to play the owner, and how.
@@ -17,25 +18,47 @@ pub(crate) struct Role {
     pub(crate) from_ended_thread: bool,
 }
 
-/// Starts an owner and gives it with the process id of its server. `None` where there is no real
-/// server.
-pub(crate) fn launch(role: Role) -> Option<(Child, u32)> {
+/// A running owner of a server.
+pub(crate) struct Owner {
+    pub(crate) process: Child,
+    pub(crate) server: u32,
+    /// Removed here: an owner that is killed cannot do it.
+    place: PathBuf,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.process.kill().expect("the end of the owner");
+        self.process.wait().expect("the end of the owner");
+        std::fs::remove_dir_all(&self.place).expect("its folder is removed");
+    }
+}
+
+/// Starts an owner. `None` where there is no real server.
+pub(crate) fn launch(role: Role) -> Option<Owner> {
     if role.real {
         place().real()?;
     }
     let text = format!("{} {}", role.real, role.from_ended_thread);
-    let mut owner = Command::new(std::env::current_exe().expect("this binary"))
+    let mut process = Command::new(std::env::current_exe().expect("this binary"))
         .args(["--exact", "owner::play", "--nocapture"])
         .env(ROLE, text)
         .stdout(Stdio::piped())
         .spawn()
         .expect("an owner");
-    let output = BufReader::new(owner.stdout.take().expect("its output"));
-    let pid = output
-        .lines()
-        .find_map(|line| line.expect("a line").strip_prefix("server ")?.parse().ok())
-        .expect("the server's process id");
-    Some((owner, pid))
+    let output = BufReader::new(process.stdout.take().expect("its output"));
+    let told = output.lines().find_map(|line| {
+        line.expect("a line")
+            .strip_prefix("server ")
+            .map(str::to_owned)
+    });
+    let told = told.expect("what the owner tells");
+    let (server, place) = told.split_once(' ').expect("two words");
+    Some(Owner {
+        process,
+        server: server.parse().expect("a process id"),
+        place: place.into(),
+    })
 }
 
 /// No test: plays the owner when it is told to, until it is killed.
@@ -52,14 +75,15 @@ fn play() {
         place.stub(&format!("{READY}\nexec sleep 1000"))
     };
     let server = if from_ended_thread == "true" {
-        std::thread::spawn(move || start(&spec))
-            .join()
-            .expect("a server")
+        let thread = std::thread::Builder::new().name("short-lived".into());
+        let thread = thread.spawn(move || start(&spec)).expect("a thread");
+        thread.join().expect("a server")
     } else {
         start(&spec)
     };
     let mut output = std::io::stdout();
-    writeln!(output, "\nserver {}", server.pid()).expect("a reader");
+    let root = place.home.root().display();
+    writeln!(output, "\nserver {} {root}", server.pid()).expect("a reader");
     output.flush().expect("a reader");
     loop {
         std::thread::park();

@@ -100,7 +100,7 @@ fn settings_reach_the_server() {
 fn the_overhead_of_a_start_is_small() {
     let place = place();
     let Some(spec) = place.real() else { return };
-    let mut overheads: Vec<Duration> = (0..7)
+    let mut overheads: Vec<Duration> = (0..5)
         .map(|_| {
             let server = start(&spec);
             let times = server.start_times();

@@ -3,6 +3,7 @@
 use crate::setup::{
     GRACE, PATIENCE, READY, failure, is_dead, number_in_log, place, signal, start, until_dead,
 };
+use llamatelemetry_api::{CompletionRequest, blocking};
 use llamatelemetry_server::{Exit, ExitClass, ServerError};
 use std::time::{Duration, Instant};
 
@@ -73,6 +74,25 @@ fn dropping_a_server_stops_it() {
     drop(server);
     assert!(is_dead(pid));
     assert_eq!(place.launch_files(), Vec::<String>::new());
+}
+
+#[test]
+fn a_server_that_works_on_a_request_stops_too() {
+    let place = place();
+    let Some(spec) = place.real() else { return };
+    let server = start(&spec);
+    let client = blocking::Client::new(server.address().clone(), None).expect("a client");
+    let request = CompletionRequest {
+        prompt: "Once upon a time".into(),
+        max_tokens: Some(4096),
+        ..CompletionRequest::default()
+    };
+    let mut answer = client
+        .completion_stream(&request, None)
+        .expect("an answer that streams");
+    answer.next().expect("a delta").expect("a delta");
+    let exit = server.stop(GRACE);
+    assert_eq!((exit.class, exit.code), (ExitClass::Stopped, Some(0)));
 }
 
 #[test]

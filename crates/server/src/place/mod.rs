@@ -4,6 +4,10 @@
 //! lock up when the process dies, in whatever way, so a lock that can be taken belongs to nobody
 //! and what lies beside it is removed.
 
+mod launches;
+
+pub use launches::{Launches, launches};
+
 use crate::ServerError;
 use crate::sys::user;
 use llamatelemetry_settings::{Environment, Secret};
@@ -217,3 +221,6 @@ fn random_text(bytes: usize) -> io::Result<String> {
 fn remove(path: &Path) {
     drop(std::fs::remove_file(path));
 }
+
+#[cfg(test)]
+mod tests;
