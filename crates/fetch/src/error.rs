@@ -1,5 +1,6 @@
 //! What can go wrong while something is brought here.
 
+use crate::sys;
 use llamatelemetry_settings::SettingsError;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -52,12 +53,6 @@ pub enum FetchError {
         expected: u64,
         /// Bytes that the server has.
         actual: u64,
-        /// What was wanted.
-        url: String,
-    },
-    /// The file changed on the server again and again while it was fetched.
-    #[error("the file keeps changing on the server while it is fetched: {url}")]
-    Changed {
         /// What was wanted.
         url: String,
     },
@@ -225,17 +220,97 @@ fn inside(entry: &Option<String>) -> String {
 }
 
 impl FetchError {
-    /// A failed file operation, with a full disk and a file-size limit told apart.
+    /// A failed file operation, with a full disk and a limit of file sizes told apart.
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            action,
-            path: path.to_path_buf(),
-            source,
+        match source.kind() {
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => Self::write(path, source, None),
+            _ => Self::Io {
+                action,
+                path: path.to_path_buf(),
+                source,
+            },
         }
     }
 
-    /// What a person can do about it.
+    /// A failed write; `left` is how many bytes are still to come, if that is known.
+    pub(crate) fn write(path: &Path, source: io::Error, left: Option<u64>) -> Self {
+        let folder = path.parent().unwrap_or(path);
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                let available = sys::space_available(folder).unwrap_or(0);
+                Self::NoSpace {
+                    needed: left.unwrap_or(0).max(available.saturating_add(1)),
+                    available,
+                    path: folder.to_path_buf(),
+                }
+            }
+            io::ErrorKind::FileTooLarge => Self::FileTooLarge {
+                limit: sys::file_size_limit(),
+                path: path.to_path_buf(),
+            },
+            _ => Self::Io {
+                action: "write",
+                path: path.to_path_buf(),
+                source,
+            },
+        }
+    }
+
+    /// What a person can do about it, most likely first.
     pub fn hints(&self) -> Vec<String> {
-        Vec::new()
+        let hint = |text: &str| vec![text.to_owned()];
+        match self {
+            Self::Offline { .. } => {
+                hint("switch offline mode off, or bring the file here yourself")
+            }
+            Self::Unreachable { reason, .. } | Self::RegistryUnreachable { reason, .. }
+                if reason.contains("certificate") =>
+            {
+                hint("if a proxy of your own signs certificates, name its file in SSL_CERT_FILE")
+            }
+            Self::Unreachable { .. } | Self::RegistryUnreachable { .. } => hint(
+                "check the network; behind a proxy set HTTPS_PROXY; a mirror can be set in the config file",
+            ),
+            Self::Status {
+                status: 401 | 403, ..
+            } => hint("it may need a token, or the licence accepted on its page (HF_TOKEN)"),
+            Self::Status { status: 404, .. } => hint("check the name and version"),
+            Self::Status { status: 429, .. } => {
+                hint("the server limits requests: wait, or use a token")
+            }
+            Self::Status { .. } => hint("the server has a problem of its own: try again later"),
+            Self::Digest { .. } | Self::PackageDigest { .. } => vec![
+                "something between here and there changed the bytes: a proxy, a mirror, or worse"
+                    .to_owned(),
+                "if the file was published anew, the known digest has to be changed".to_owned(),
+            ],
+            Self::Interrupted { .. } => {
+                hint("run the same command again: it goes on where it broke")
+            }
+            Self::NoSpace {
+                needed, available, ..
+            } => vec![format!(
+                "free {} MB, or set LLAMATELEMETRY_HOME to a larger disk",
+                needed.saturating_sub(*available).div_ceil(1_000_000).max(1)
+            )],
+            Self::FileTooLarge { limit: Some(_), .. } => {
+                hint("raise the limit: ulimit -f unlimited")
+            }
+            Self::PythonMissing { .. } => vec![
+                "Debian, Ubuntu: apt install python3 python3-pip".to_owned(),
+                "Fedora: dnf install python3 python3-pip".to_owned(),
+            ],
+            Self::PipMissing { python } => vec![
+                "Debian, Ubuntu: apt install python3-pip".to_owned(),
+                "Fedora: dnf install python3-pip".to_owned(),
+                format!("or: {} -m ensurepip --upgrade", python.display()),
+            ],
+            Self::NoSuchPackage { .. } => hint(
+                "a mirror may lack it, or it is not made for this system: pip's own message says more",
+            ),
+            _ => Vec::new(),
+        }
     }
 }

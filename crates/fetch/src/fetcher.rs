@@ -1,16 +1,18 @@
 //! The door to downloads.
 
-use crate::hash::hex;
-use crate::{FetchError, HashMemory, redacted};
-use llamatelemetry_progress::{Progress, Task};
-use llamatelemetry_settings::{Secret, Settings};
-use sha2::{Digest as _, Sha256};
-use std::fs::File;
-use std::io::{Read as _, Write as _};
+use crate::client::{Client, Patience, Redirects};
+use crate::download::{self, Place};
+use crate::reply::{self, Reply};
+use crate::{FetchError, HashMemory, Reachability, redacted};
+use llamatelemetry_progress::Progress;
+use llamatelemetry_settings::{Home, Secret, Settings};
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
+use ureq::http::Method;
 
 /// A file to be brought here.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Download {
     /// Where it is: `http://` or `https://`.
     pub url: String,
@@ -24,6 +26,19 @@ pub struct Download {
     pub target: PathBuf,
     /// What it is, as a person would say it: "SmolLM2-135M".
     pub title: String,
+}
+
+impl fmt::Debug for Download {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Download")
+            .field("url", &redacted(&self.url))
+            .field("headers", &self.headers)
+            .field("sha256", &self.sha256)
+            .field("size", &self.size)
+            .field("target", &self.target)
+            .field("title", &self.title)
+            .finish()
+    }
 }
 
 /// A file that is here.
@@ -41,65 +56,38 @@ pub struct Fetched {
     pub bytes_fetched: u64,
 }
 
-/// A small document, as the server answered.
-#[derive(Debug, Clone)]
-pub struct Reply {
-    /// The HTTP status.
-    pub status: u16,
-    /// The answer's headers, names in lower case.
-    pub headers: Vec<(String, String)>,
-    /// The body.
-    pub body: Vec<u8>,
-    /// The address asked, without secrets.
-    pub url: String,
-}
-
-impl Reply {
-    /// The first header of this name.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(have, _)| have.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
-    }
-
-    /// The reply if its status is success, else [`FetchError::Status`].
-    pub fn success(self) -> Result<Self, FetchError> {
-        if (200..300).contains(&self.status) {
-            Ok(self)
-        } else {
-            Err(FetchError::Status {
-                status: self.status,
-                message: String::new(),
-                url: self.url,
-            })
-        }
-    }
-}
-
 /// Brings files and small documents by HTTP.
 #[derive(Debug)]
 pub struct Fetcher {
-    settings: Settings,
-    agent: ureq::Agent,
+    client: Client,
+    home: Home,
+    offline: bool,
     memory: HashMemory,
 }
 
 impl Fetcher {
     /// A fetcher with these settings.
     pub fn new(settings: &Settings) -> Result<Self, FetchError> {
-        let agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .proxy(None)
-            .timeout_resolve(Some(settings.network.give_up_after))
-            .timeout_connect(Some(settings.network.give_up_after))
-            .build()
-            .new_agent();
         Ok(Self {
-            settings: settings.clone(),
-            agent,
+            client: Client::new(settings)?,
+            home: settings.home.clone(),
+            offline: settings.network.offline,
             memory: HashMemory::open(&settings.home)?,
         })
+    }
+
+    /// The same fetcher with another patience.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.client.patience = patience;
+        self
+    }
+
+    /// The same fetcher with another knowledge of which hosts answer than that of this process.
+    #[must_use]
+    pub fn with_reachability(mut self, reach: Arc<Reachability>) -> Self {
+        self.client.reach = reach;
+        self
     }
 
     /// The remembered digests of this home.
@@ -107,153 +95,105 @@ impl Fetcher {
         &self.memory
     }
 
-    fn call(
-        &self,
-        url: &str,
-        headers: &[(String, Secret)],
-    ) -> Result<ureq::http::Response<ureq::Body>, FetchError> {
-        if self.settings.network.offline {
-            return Err(FetchError::Offline { url: redacted(url) });
-        }
-        let mut request = self.agent.get(url).header("accept-encoding", "identity");
-        for (name, value) in headers {
-            request = request.header(name, value.expose());
-        }
-        request.call().map_err(|error| FetchError::Unreachable {
-            host: String::new(),
-            reason: error.to_string(),
-            url: redacted(url),
-        })
-    }
-
     /// A small document of at most `limit` bytes. Any status is a reply; see [`Reply::success`].
+    /// Redirects are followed, without the headers on another host.
     pub fn get(
         &self,
         url: &str,
         headers: &[(String, Secret)],
         limit: u64,
     ) -> Result<Reply, FetchError> {
-        let mut response = self.call(url, headers)?;
-        let mut body = Vec::new();
-        response
-            .body_mut()
-            .as_reader()
-            .take(limit + 1)
-            .read_to_end(&mut body)
-            .map_err(|error| FetchError::Protocol {
-                reason: error.to_string(),
-                url: redacted(url),
-            })?;
-        if body.len() as u64 > limit {
-            return Err(FetchError::TooLarge {
-                limit,
-                url: redacted(url),
-            });
-        }
-        Ok(Reply {
-            status: response.status().as_u16(),
-            headers: response
-                .headers()
-                .iter()
-                .filter_map(|(name, value)| {
-                    Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
-                })
-                .collect(),
-            body,
-            url: redacted(url),
-        })
+        let all = Redirects::All;
+        reply::ask(&self.client, &Method::GET, url, headers, limit, all)
     }
 
-    /// Brings a file here and verifies it. A file that is already at the target is used if it has
-    /// the digest asked for or, where none is, the size asked for.
+    /// What the server says of a document without sending it. Redirects are followed only on the
+    /// same host: the answer that sends elsewhere is the reply, because it is the one that tells
+    /// of the document (model hubs do so).
+    pub fn head(&self, url: &str, headers: &[(String, Secret)]) -> Result<Reply, FetchError> {
+        let same = Redirects::SameHost;
+        reply::ask(&self.client, &Method::HEAD, url, headers, 0, same)
+    }
+
+    /// Brings a file here and verifies it.
+    ///
+    /// A file that is already at the target is used if it has the digest asked for or, where none
+    /// is, the size asked for. Another process that brings the same file is waited for. What
+    /// earlier attempts left is used if the server says that the file is still the same.
     pub fn fetch(
         &self,
         download: &Download,
         progress: &dyn Progress,
     ) -> Result<Fetched, FetchError> {
-        let target = &download.target;
-        if target.is_file() {
-            let size = std::fs::metadata(target)
-                .map_err(|source| FetchError::io("read", target, source))?
-                .len();
-            let sha256 = self.memory.sha256(target, progress)?;
-            let fits = match (&download.sha256, download.size) {
-                (Some(expected), _) => sha256.eq_ignore_ascii_case(expected),
-                (None, Some(expected)) => size == expected,
-                (None, None) => false,
-            };
-            if fits {
-                return Ok(Fetched {
-                    path: target.clone(),
-                    size,
-                    sha256,
-                    bytes_reused: size,
-                    bytes_fetched: 0,
-                });
-            }
-        }
-        let url = redacted(&download.url);
-        let mut response = self.call(&download.url, &download.headers)?;
-        let status = response.status().as_u16();
-        if status != 200 {
-            return Err(FetchError::Status {
-                status,
-                message: String::new(),
-                url,
-            });
-        }
-        let folder = target.parent().map_or_else(PathBuf::new, Into::into);
-        std::fs::create_dir_all(&folder)
-            .map_err(|source| FetchError::io("make the folder", &folder, source))?;
-        let part = target.with_extension("part");
-        let fail = |source| FetchError::io("write", &part, source);
-        let mut file = File::create(&part).map_err(fail)?;
-        let task = progress.begin(Task::bytes(
-            download.title.clone(),
-            response.body().content_length(),
-        ));
-        let mut reader = response.body_mut().as_reader();
-        let mut block = vec![0; 1 << 16];
-        let mut hasher = Sha256::new();
-        let mut size = 0;
-        loop {
-            let count = reader
-                .read(&mut block)
-                .map_err(|error| FetchError::Interrupted {
-                    received: size,
-                    attempts: 1,
-                    reason: error.to_string(),
-                    url: url.clone(),
-                })?;
-            if count == 0 {
-                break;
-            }
-            hasher.update(&block[..count]);
-            file.write_all(&block[..count]).map_err(fail)?;
-            size += count as u64;
-            task.at(size);
-        }
-        let sha256 = hex(&hasher.finalize());
-        if let Some(expected) = &download.sha256
-            && !sha256.eq_ignore_ascii_case(expected)
+        if let Some(sha256) = &download.sha256
+            && (sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()))
         {
-            std::fs::remove_file(&part).map_err(fail)?;
-            return Err(FetchError::Digest {
-                expected: expected.clone(),
-                actual: sha256,
-                url,
+            return Err(FetchError::Url {
+                reason: "the SHA-256 asked for is not 64 hexadecimal digits".to_owned(),
+                url: redacted(&download.url),
             });
         }
-        file.sync_all().map_err(fail)?;
-        std::fs::rename(&part, target)
-            .map_err(|source| FetchError::io("rename to", target, source))?;
-        self.memory.remember(target, &sha256)?;
+        if let Some(fetched) = self.reuse(download, false, progress)? {
+            return Ok(fetched);
+        }
+        if self.offline {
+            return Err(FetchError::Offline {
+                url: redacted(&download.url),
+            });
+        }
+        let place = Place::of(download, &self.home)?;
+        let mut waited = false;
+        let _lock = self.home.lock(&format!("download-{}", place.key), || {
+            waited = true;
+            progress.note(&format!(
+                "another process is fetching {}; waiting for it",
+                download.title
+            ));
+        })?;
+        if waited && let Some(fetched) = self.reuse(download, true, progress)? {
+            return Ok(fetched);
+        }
+        let arrived = download::bring(&self.client, download, &place, progress)?;
+        place.finish()?;
+        self.memory.remember(&download.target, &arrived.sha256)?;
         Ok(Fetched {
+            path: download.target.clone(),
+            size: arrived.size,
+            sha256: arrived.sha256,
+            bytes_reused: arrived.reused,
+            bytes_fetched: arrived.fetched,
+        })
+    }
+
+    /// The file at the target, if it is the one wanted. `fresh`: another process has just
+    /// finished it, so it is, even where neither digest nor size is known.
+    fn reuse(
+        &self,
+        download: &Download,
+        fresh: bool,
+        progress: &dyn Progress,
+    ) -> Result<Option<Fetched>, FetchError> {
+        let target = &download.target;
+        let size = match std::fs::metadata(target) {
+            Ok(metadata) if metadata.is_file() => metadata.len(),
+            _ => return Ok(None),
+        };
+        let known = download.sha256.is_some() || download.size.is_some();
+        if download.size.is_some_and(|expected| expected != size) || !(known || fresh) {
+            return Ok(None);
+        }
+        let sha256 = self.memory.sha256(target, progress)?;
+        if let Some(expected) = &download.sha256
+            && !expected.eq_ignore_ascii_case(&sha256)
+        {
+            return Ok(None);
+        }
+        Ok(Some(Fetched {
             path: target.clone(),
             size,
             sha256,
-            bytes_reused: 0,
-            bytes_fetched: size,
-        })
+            bytes_reused: size,
+            bytes_fetched: 0,
+        }))
     }
 }

@@ -40,6 +40,11 @@ pub fn sha256_file(path: &Path, progress: &dyn Progress) -> Result<String, Fetch
     Ok(hex(&hasher.finalize()))
 }
 
+/// The SHA-256 of a text, in lower-case hexadecimal.
+pub(crate) fn sha256_text(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes()))
+}
+
 /// Bytes as lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;

@@ -12,16 +12,25 @@
 //! [`Progress`](llamatelemetry_progress::Progress).
 
 pub mod archive;
+mod client;
+mod download;
 mod error;
 mod fetcher;
 mod hash;
 pub mod pip;
+mod proxy;
+mod reach;
+mod reply;
 mod sys;
+mod trust;
 mod url;
 
 pub use archive::{Limits, Unpacked, unpack};
+pub use client::Patience;
 pub use error::FetchError;
-pub use fetcher::{Download, Fetched, Fetcher, Reply};
+pub use fetcher::{Download, Fetched, Fetcher};
 pub use hash::{HashMemory, sha256_file};
 pub use pip::{Pip, PipForm, PipPackage};
+pub use reach::Reachability;
+pub use reply::Reply;
 pub use url::redacted;

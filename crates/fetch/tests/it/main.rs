@@ -1,0 +1,10 @@
+//! Downloads against a file server that misbehaves, hostile archives, and pip as it is here.
+
+mod bench;
+mod changes;
+mod downloads;
+mod faults;
+mod processes;
+mod reach;
+mod secrets;
+mod watch;
