@@ -37,6 +37,7 @@ pub use catalogue::{CatalogueEntry, CatalogueSource, HubSource, WheelSource, cat
 pub use ensure::{ensure, find, hold, pull};
 pub use error::{ModelError, TokenSent};
 pub use header::NotGguf;
+pub use hub::endpoint as hub_address;
 pub use in_use::UseMark;
 pub use inventory::{FoundModel, Hashing, list, list_with};
 pub use model::{LocalModel, ModelSource};

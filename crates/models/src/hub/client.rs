@@ -137,8 +137,8 @@ impl<'a> HubClient<'a> {
     }
 }
 
-/// The hub's address without a slash at its end.
-pub(crate) fn endpoint(settings: &Settings) -> String {
+/// The model hub's address, without a slash at its end: the mirror's, if the settings name one.
+pub fn endpoint(settings: &Settings) -> String {
     settings
         .network
         .mirrors

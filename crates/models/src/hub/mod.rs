@@ -5,7 +5,8 @@ mod client;
 mod listing;
 
 pub(crate) use cache::RepoCache;
-pub(crate) use client::{endpoint, offline};
+pub use client::endpoint;
+pub(crate) use client::offline;
 
 use crate::context::{Context, Fetching};
 use crate::{HubChoice, LocalModel, ModelError, ModelSource, TokenSent, digest, files, header};

@@ -1,10 +1,10 @@
 //! A build from source: what is needed for it, what it will be called, and making it.
 
-mod compiler;
+pub(crate) mod compiler;
 pub(crate) mod cuda;
 mod flags;
 mod ninja;
-mod tools;
+pub(crate) mod tools;
 mod tree;
 
 use crate::sources::Sources;
