@@ -125,6 +125,14 @@ pub enum ServerError {
         /// How it ended last.
         last: Option<Box<Exit>>,
     },
+    /// The supervised server does not run now.
+    #[error("llama-server does not run: {reason}")]
+    NotRunning {
+        /// Why.
+        reason: String,
+        /// How it ended last.
+        last: Option<Box<Exit>>,
+    },
     /// The server to attach to does not answer as one.
     #[error("cannot attach to the server at {address}")]
     Unreachable {
@@ -163,6 +171,9 @@ impl ServerError {
             Self::Exited(exit)
             | Self::GaveUp {
                 last: Some(exit), ..
+            }
+            | Self::NotRunning {
+                last: Some(exit), ..
             } => return exit.hints(),
             Self::AddressInUse { .. } => {
                 "choose another port, or none: then no port is needed".to_owned()
@@ -196,6 +207,9 @@ impl ServerError {
             Self::Exited(exit)
             | Self::GaveUp {
                 last: Some(exit), ..
+            }
+            | Self::NotRunning {
+                last: Some(exit), ..
             } => Some(exit),
             _ => None,
         }
@@ -205,7 +219,11 @@ impl ServerError {
     pub fn would_repeat(&self) -> bool {
         match self {
             Self::Exited(exit) => exit.class.would_repeat(),
-            Self::Silent { .. } | Self::Thread(_) | Self::Unreachable { .. } => false,
+            Self::Silent { .. }
+            | Self::Thread(_)
+            | Self::Cancelled
+            | Self::NotRunning { .. }
+            | Self::Unreachable { .. } => false,
             _ => true,
         }
     }

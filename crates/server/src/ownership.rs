@@ -8,6 +8,10 @@ use std::sync::Arc;
 
 /// What to launch.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "no owner of processes reads it here yet")
+)]
 pub(crate) struct Launch<'a> {
     /// The program.
     pub(crate) program: &'a Path,

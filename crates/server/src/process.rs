@@ -25,6 +25,8 @@ const KILLED_WITHIN: Duration = Duration::from_secs(10);
 
 /// A running server that this process owns. Dropping it stops the server.
 pub struct ServerProcess {
+    /// The process whose child it is.
+    owner: u32,
     process: Arc<dyn OwnedProcess>,
     watch: Arc<Watch>,
     watcher: Mutex<Option<JoinHandle<()>>>,
@@ -61,6 +63,7 @@ impl ServerProcess {
             times,
         } = start::start(spec, progress, cancelled)?;
         Ok(Self {
+            owner: std::process::id(),
             process,
             watch,
             watcher: Mutex::new(Some(watcher)),
@@ -213,7 +216,11 @@ impl ServerProcess {
 
 impl Drop for ServerProcess {
     fn drop(&mut self) {
-        self.shut_down(GRACE_OF_DROP);
+        // A fork of the owner drops a copy: the server is not its to stop, and the threads that
+        // would tell of the end are not in it.
+        if self.owner == std::process::id() {
+            self.shut_down(GRACE_OF_DROP);
+        }
     }
 }
 

@@ -164,18 +164,28 @@ impl Supervisor {
                     "it has just ended".to_owned()
                 }
                 SupervisorState::Restarting { reason, .. } => reason.clone(),
-                SupervisorState::GaveUp { reason } => return Err(gave_up(reason, &inner)),
-                SupervisorState::Stopped => return Err(gave_up("it was stopped", &inner)),
+                SupervisorState::GaveUp { reason } => {
+                    return Err(ServerError::GaveUp {
+                        reason: reason.clone(),
+                        last: inner.last(),
+                    });
+                }
+                SupervisorState::Stopped => {
+                    return Err(ServerError::NotRunning {
+                        reason: "it was stopped".into(),
+                        last: inner.last(),
+                    });
+                }
             };
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(gave_up(
-                    &format!(
+                return Err(ServerError::NotRunning {
+                    reason: format!(
                         "it is not back within {} s: {reason}",
                         timeout.as_secs_f64()
                     ),
-                    &inner,
-                ));
+                    last: inner.last(),
+                });
             }
             inner = self.shared.wait(inner, left);
         }
@@ -206,6 +216,12 @@ impl Supervisor {
 impl Drop for Supervisor {
     fn drop(&mut self) {
         self.stop(GRACE_OF_DROP);
+    }
+}
+
+impl Inner {
+    fn last(&self) -> Option<Box<Exit>> {
+        self.last_exit.clone().map(Box::new)
     }
 }
 
@@ -244,13 +260,6 @@ impl Shared {
             }
             inner = self.wait(inner, left);
         }
-    }
-}
-
-fn gave_up(reason: &str, inner: &Inner) -> ServerError {
-    ServerError::GaveUp {
-        reason: reason.to_owned(),
-        last: inner.last_exit.clone().map(Box::new),
     }
 }
 

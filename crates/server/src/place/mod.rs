@@ -18,14 +18,16 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// `sockaddr_un` has 108 bytes, the last of them zero.
-const LONGEST_SOCKET_PATH: usize = 107;
+/// `sockaddr_un` has 108 bytes on Linux and 104 elsewhere, the last of them zero.
+const LONGEST_SOCKET_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 /// Bytes of a key before they are written as text.
 const KEY_BYTES: usize = 32;
 
 /// The files of one launch. Dropping it removes them.
 #[derive(Debug)]
 pub(crate) struct Place {
+    /// The process whose it is: a fork of it must not remove anything.
+    owner: u32,
     folder: PathBuf,
     name: String,
     /// Held, never read: closing it gives the lock up.
@@ -48,6 +50,7 @@ impl Place {
                 source,
             })? {
                 return Ok(Self {
+                    owner: std::process::id(),
                     folder,
                     name,
                     _lock: lock,
@@ -109,6 +112,9 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        if self.owner != std::process::id() {
+            return;
+        }
         for kind in ["key", "sock", "lock"] {
             remove(&self.file(kind));
         }
