@@ -8,6 +8,12 @@
 //! headers is the time spent waiting for a slot. A *delta* is an event with non-empty text,
 //! reasoning or tool-call content, or the event that carries the finish reason: the first event
 //! of a chat stream has only a role and comes before any token.
+//!
+//! The finish event belongs to decode because the server's own clock stops at the last token, and
+//! a token that ends the text has none itself: the last text comes one token early. Where a limit
+//! ends the answer, the last text and the finish event leave together, and both definitions agree.
+//! So defined, each phase is within 1 % or 1 ms of the server's `timings` (tested for every
+//! endpoint, with both endings).
 
 use serde::Serialize;
 use std::time::{Duration, Instant, SystemTime};
