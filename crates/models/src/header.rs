@@ -132,13 +132,15 @@ pub(crate) fn check(path: &Path) -> Result<(), ModelError> {
 /// A reader's error, with a file that was cut short told apart.
 pub(crate) fn gguf_error(path: &Path, source: GgufError) -> ModelError {
     match source.problem() {
-        Some(problem @ (Problem::Truncated { .. } | Problem::DataOutside { .. })) => {
-            ModelError::Truncated {
-                path: path.to_path_buf(),
-                size: std::fs::metadata(path).map_or(0, |metadata| metadata.len()),
-                detail: problem.to_string(),
-            }
-        }
+        Some(
+            problem @ (Problem::Truncated { .. }
+            | Problem::Count { .. }
+            | Problem::DataOutside { .. }),
+        ) => ModelError::Truncated {
+            path: path.to_path_buf(),
+            size: std::fs::metadata(path).map_or(0, |metadata| metadata.len()),
+            detail: problem.to_string(),
+        },
         _ => ModelError::Damaged {
             path: path.to_path_buf(),
             source,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The note that lies beside a model of ours.
 const NOTE: &str = "origin.json";
@@ -73,11 +74,14 @@ impl Origin {
 
 /// Replaces a small file so that it is always either the old or the new one.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
+    // No two writers share a half-written file: neither processes nor threads.
+    static WRITES: AtomicU64 = AtomicU64::new(0);
     let fail = |source| ModelError::io("write", path, source);
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(fail)?;
     let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.new", std::process::id()));
+    let write = WRITES.fetch_add(1, Ordering::Relaxed);
+    name.push(format!(".{}-{write}.new", std::process::id()));
     let new = folder.join(name);
     File::create(&new)
         .and_then(|mut file| {

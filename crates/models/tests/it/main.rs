@@ -1,4 +1,10 @@
-//! Models by every form of name, on scratch homes.
+//! Models by every form of name, on scratch homes and local servers.
 
+mod hub;
+mod keeping;
+mod killed;
+mod local;
+mod made;
+mod others;
 mod real;
-mod scratch;
+mod refused;
