@@ -1,0 +1,122 @@
+//! The examples at the end of each command's help.
+
+pub(super) const LLT: &str = "\
+Examples:
+  llt run smollm2 \"Explain CUDA in one sentence.\"    the first run finds or builds llama.cpp
+  llt chat smollm2                                   a conversation
+  llt models search                                  models with a short name
+  llt doctor                                         what is missing on this machine
+
+Data goes to stdout, everything else to stderr. Exit code 0: done, 1: failed, 2: wrong usage.
+State lives in LLAMATELEMETRY_HOME; `llt config show --origin` shows every setting.";
+
+pub(super) const RUN: &str = "\
+Examples:
+  llt run smollm2 \"Explain CUDA in one sentence.\"
+  git diff | llt run smollm2 - --system \"Write a commit message for this diff.\"
+  llt run ./model.gguf \"Hello\" --temperature 0 --max-tokens 48 --json
+  llt run smollm2 \"A person\" --json-schema person.schema.json
+  llt run hf:ggml-org/gemma-3-4b-it-GGUF \"What is this?\" --image photo.png
+  llt run smollm2 \"Hello\" --otel console             the request's spans, on stderr
+
+The prompt goes through the model's chat template. What is not given is not sent: the server's own
+defaults hold. --json prints one document with text, usage and timings (docs/figures.md).";
+
+pub(super) const CHAT: &str = "\
+Examples:
+  llt chat smollm2
+  llt chat smollm2 --system \"You answer in rhymes.\"
+
+In the conversation: /help lists the commands, Ctrl-C stops an answer, Ctrl-D or /exit ends.
+With --json each answer is one line of JSON on stdout.";
+
+pub(super) const RUNTIME: &str = "\
+Examples:
+  llt runtime install             find or build it before it is needed
+  llt runtime explain             why this one is used and the others are not
+  eval \"$(llt runtime env)\"       use it from other programs
+
+Tried in this order, the first that passes a run is used: LLAMA_SERVER_PATH, the builds in the
+home, PATH, a release archive, a build from source.";
+
+pub(super) const RUNTIME_INSTALL: &str = "\
+Examples:
+  llt runtime install
+  llt runtime install --backend cuda --anew
+  llt runtime install --only build --source ./llama.cpp --build-jobs 4";
+
+pub(super) const RUNTIME_ENV: &str = "\
+Example:
+  eval \"$(llt runtime env)\"";
+
+pub(super) const MODELS: &str = "\
+Examples:
+  llt models search code
+  llt models pull smollm2
+  llt models show smollm2
+  llt models prune --unused-for 14 --yes";
+
+pub(super) const MODELS_SEARCH: &str = "\
+Examples:
+  llt models search
+  llt models search gemma vision";
+
+pub(super) const MODELS_PULL: &str = "\
+Examples:
+  llt models pull smollm2
+  llt models pull hf:ggml-org/gemma-3-1b-it-GGUF:Q4_K_M
+  llt models pull https://example.org/model.gguf#sha256=…
+
+An interrupted download goes on where it stopped.";
+
+pub(super) const MODELS_PRUNE: &str = "\
+Examples:
+  llt models prune                          what would be removed
+  llt models prune --unused-for 14 --yes    remove it";
+
+pub(super) const GGUF: &str = "\
+Examples:
+  llt gguf inspect model.gguf
+  llt gguf validate *.gguf";
+
+pub(super) const GGUF_INSPECT: &str = "\
+Examples:
+  llt gguf inspect model.gguf
+  llt gguf inspect model-00001-of-00003.gguf --metadata
+  llt gguf inspect model.gguf --tensors --json";
+
+pub(super) const GGUF_VALIDATE: &str = "\
+Examples:
+  llt gguf validate model.gguf
+  llt gguf validate *.gguf --json
+
+Exit code 1 if a file is broken or llama.cpp would refuse it.";
+
+pub(super) const GPU: &str = "\
+Examples:
+  llt gpu
+  llt gpu --json";
+
+pub(super) const DOCTOR: &str = "\
+Examples:
+  llt doctor
+  llt doctor --offline --json
+
+Exit code 1 if something is broken that keeps models from running.";
+
+pub(super) const CONFIG: &str = "\
+Examples:
+  llt config show --origin
+  llt config show network";
+
+pub(super) const CONFIG_SHOW: &str = "\
+Examples:
+  llt config show --origin
+  llt config show network
+  llt config show --json";
+
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  llt completions bash > ~/.local/share/bash-completion/completions/llt
+  llt completions zsh > ~/.zfunc/_llt
+  llt completions fish > ~/.config/fish/completions/llt.fish";

@@ -1,0 +1,173 @@
+//! Loading a model and streaming an answer: what `llt run` and `llt chat` share.
+
+use super::Session;
+use crate::args::GenerateArgs;
+use crate::interrupt::{Interrupted, Interrupts};
+use crate::printer::Printer;
+use crate::progress::Screen;
+use llamatelemetry::{
+    AnswerStream, Delta, GenerateOptions, InferenceEngine, LoadOptions, TelemetryHandle,
+    setup_telemetry,
+};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+
+/// How long spans that wait are tried to be sent at the end.
+const SHUTDOWN: Duration = Duration::from_secs(5);
+
+/// Runs a command's async part on this thread. Threads that still work when it is stopped (a
+/// download, a build) end with the program; what they began is taken up by the next run.
+pub(crate) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime: Runtime = Builder::new_current_thread().enable_all().build()?;
+    let outcome = runtime.block_on(work);
+    runtime.shutdown_background();
+    outcome
+}
+
+/// A loaded model with its telemetry.
+pub(crate) struct Loaded {
+    pub(crate) engine: InferenceEngine,
+    telemetry: TelemetryHandle,
+}
+
+impl Loaded {
+    /// Loads the model; a signal ends the wait.
+    pub(crate) async fn load(
+        model: &str,
+        session: &Session,
+        interrupts: &mut Interrupts,
+    ) -> anyhow::Result<Self> {
+        let settings = session.settings();
+        let console = Box::new(Console(session.printer.screen().clone()));
+        let telemetry = setup_telemetry(settings, console)?;
+        for notice in telemetry.notices() {
+            session.printer.warn(notice);
+        }
+        let options = LoadOptions::new(settings.clone())
+            .with_progress(session.printer.progress())
+            .with_sink(telemetry.sink());
+        let loading = InferenceEngine::load_model(model, options);
+        let engine = interrupts.unless(loading).await??;
+        Ok(Self { engine, telemetry })
+    }
+
+    /// Stops the server and sends the spans that wait.
+    pub(crate) async fn unload(self) {
+        self.engine.unload().await;
+        self.telemetry.shutdown(SHUTDOWN);
+    }
+}
+
+/// Where spans are printed: stderr, for stdout is the answer's.
+struct Console(Arc<Screen>);
+
+impl io::Write for Console {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.raw(&String::from_utf8_lossy(bytes));
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What was typed, as the engine takes it.
+pub(crate) fn options(args: &GenerateArgs) -> GenerateOptions {
+    GenerateOptions {
+        max_tokens: args.max_tokens,
+        temperature: args.temperature,
+        seed: args.seed,
+        ..GenerateOptions::default()
+    }
+}
+
+/// Writes the pieces of an answer as they come.
+pub(crate) struct Writer<'a> {
+    printer: &'a Printer,
+    /// What the answer's text ended with so far.
+    last: Option<char>,
+    reasoning: bool,
+}
+
+impl<'a> Writer<'a> {
+    pub(crate) fn new(printer: &'a Printer) -> Self {
+        Self {
+            printer,
+            last: None,
+            reasoning: false,
+        }
+    }
+
+    /// Text to stdout, reasoning to stderr.
+    pub(crate) fn piece(&mut self, delta: &Delta) -> io::Result<()> {
+        if self.printer.is_json() {
+            return Ok(());
+        }
+        if !delta.reasoning.is_empty() {
+            self.reasoning = true;
+            self.printer.murmur(&delta.reasoning);
+        }
+        if !delta.text.is_empty() {
+            if std::mem::take(&mut self.reasoning) {
+                self.printer.murmur("\n\n");
+            }
+            self.printer.answer(&delta.text)?;
+            self.last = delta.text.chars().last();
+        }
+        Ok(())
+    }
+
+    /// Ends the answer's last line.
+    pub(crate) fn end(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.reasoning) {
+            self.printer.murmur("\n");
+        }
+        match self.last.take() {
+            None | Some('\n') => Ok(()),
+            Some(_) => self.printer.data("\n"),
+        }
+    }
+}
+
+/// Why an answer is not whole.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// A signal.
+    Stopped(Interrupted),
+    /// Stdout is gone.
+    Output(io::Error),
+    /// The request or the server.
+    Failed(llamatelemetry::Error),
+}
+
+impl From<Broken> for anyhow::Error {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Stopped(stopped) => stopped.into(),
+            Broken::Output(error) => error.into(),
+            Broken::Failed(error) => error.into(),
+        }
+    }
+}
+
+/// Writes an answer as it streams. A signal ends it; dropping the stream then frees the slot.
+pub(crate) async fn write(
+    answer: &mut AnswerStream,
+    writer: &mut Writer<'_>,
+    interrupts: &mut Interrupts,
+    mut seen: impl FnMut(&Delta),
+) -> Result<(), Broken> {
+    loop {
+        match interrupts.unless(answer.next()).await {
+            Err(stopped) => return Err(Broken::Stopped(stopped)),
+            Ok(Err(error)) => return Err(Broken::Failed(error)),
+            Ok(Ok(None)) => return Ok(()),
+            Ok(Ok(Some(delta))) => {
+                seen(&delta);
+                writer.piece(&delta).map_err(Broken::Output)?;
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! `llt config show`
+
+use super::Session;
+use crate::args::ConfigCommand;
+use crate::outcome::{ExitStatus, Usage};
+use crate::table::Table;
+use llamatelemetry_settings::{Origin, SETTINGS, SettingRow, nearest};
+use serde::Serialize;
+use std::path::PathBuf;
+
+pub(crate) fn config(command: &ConfigCommand, session: &Session) -> anyhow::Result<ExitStatus> {
+    match command {
+        ConfigCommand::Show { key, origin } => show(key.as_deref(), *origin, session),
+    }
+}
+
+#[derive(Serialize)]
+struct Shown {
+    /// The config file that was read, if there is one.
+    config_file: Option<PathBuf>,
+    settings: Vec<ShownSetting>,
+    /// What is odd but does no harm.
+    notices: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ShownSetting {
+    key: String,
+    value: serde_json::Value,
+    origin: ShownOrigin,
+}
+
+#[derive(Serialize)]
+struct ShownOrigin {
+    layer: &'static str,
+    /// The variable, flag or file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
+}
+
+impl From<&Origin> for ShownOrigin {
+    fn from(origin: &Origin) -> Self {
+        let (layer, source) = match origin {
+            Origin::Default => ("default", None),
+            Origin::ConfigFile(path) => ("config_file", Some(path.display().to_string())),
+            Origin::TokenFile(path) => ("token_file", Some(path.display().to_string())),
+            Origin::Environment(name) => ("environment", Some((*name).to_owned())),
+            Origin::Flag(name) => ("flag", Some(format!("--{name}"))),
+        };
+        Self { layer, source }
+    }
+}
+
+fn show(key: Option<&str>, origin: bool, session: &Session) -> anyhow::Result<ExitStatus> {
+    let rows: Vec<SettingRow> = session
+        .resolved
+        .rows()
+        .into_iter()
+        .filter(|row| key.is_none_or(|key| row.key.contains(key)))
+        .collect();
+    if let (true, Some(key)) = (rows.is_empty(), key) {
+        let mut usage = Usage::new(format!("no setting's key contains `{key}`"));
+        for near in nearest(key, SETTINGS.iter().map(|setting| setting.key), 3) {
+            usage = usage.hint(format!("did you mean `{near}`?"));
+        }
+        return Err(usage.into());
+    }
+    let printer = &session.printer;
+    if printer.is_json() {
+        printer.document(&Shown {
+            config_file: session.resolved.config_file.clone(),
+            settings: rows
+                .iter()
+                .map(|row| ShownSetting {
+                    key: row.key.clone(),
+                    value: row.json.clone(),
+                    origin: (&row.origin).into(),
+                })
+                .collect(),
+            notices: session.resolved.notices.clone(),
+        })?;
+        return Ok(ExitStatus::Done);
+    }
+    let mut table = Table::new().left("setting").left("value");
+    if origin {
+        table = table.left("origin");
+    }
+    for row in rows {
+        let origin = row.origin.to_string();
+        table.row([row.key, row.value, origin]);
+    }
+    printer.table(&table)?;
+    Ok(ExitStatus::Done)
+}
