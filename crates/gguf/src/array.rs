@@ -157,13 +157,20 @@ pub struct Texts<'a> {
     cursor: Cursor<'a>,
 }
 
+impl Texts<'_> {
+    /// Where the next text starts, from the start of the first, in bytes.
+    pub(crate) fn place(&self) -> usize {
+        self.cursor.at
+    }
+}
+
 impl<'a> Iterator for Texts<'a> {
     type Item = Text<'a>;
 
     #[inline]
     fn next(&mut self) -> Option<Text<'a>> {
         self.left = self.left.checked_sub(1)?;
-        self.cursor.string("a string").ok().map(Text)
+        self.cursor.text().map(Text)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -1,172 +1,18 @@
 //! Decoding everything that opening a file leaves alone.
 
-use std::fmt;
-
-use serde::{Serialize, Serializer};
-
 use crate::GgufError;
-use crate::array::Array;
-use crate::cursor::Endianness;
-use crate::ggml::GgmlType;
+use crate::array::{Array, Texts};
+use crate::cursor::{Cursor, Endianness};
 use crate::reader::{Gguf, Tensor};
+use crate::report::{CheckReport, Finding, LONGEST_NAME, Note};
+use crate::utf8::{self, LANES};
 use crate::value::{Text, Value, ValueType};
 
 /// Notes kept; a vocabulary of broken tokens shall not fill the memory.
 const NOTES_KEPT: usize = 100;
 
-/// Longest tensor name that llama.cpp loads, in bytes.
-const LONGEST_NAME: usize = 63;
-
-/// What [`Gguf::check`] found in a file that could be read as a whole.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct CheckReport {
-    /// Metadata keys.
-    pub keys: u64,
-    /// Strings decoded: keys, values and elements of arrays.
-    pub strings: u64,
-    /// Their bytes.
-    pub string_bytes: u64,
-    /// Numbers and truth values decoded.
-    pub numbers: u64,
-    /// Tensors.
-    pub tensors: u64,
-    /// Bytes of the tensors whose type is known.
-    pub tensor_bytes: u64,
-    /// What is odd, in the order found; the first 100.
-    pub notes: Vec<Note>,
-    /// Further notes that were not kept.
-    pub notes_left_out: u64,
-}
-
-impl CheckReport {
-    /// The notes that keep llama.cpp from loading the file.
-    pub fn refusals(&self) -> impl Iterator<Item = &Note> {
-        self.notes.iter().filter(|note| note.refused)
-    }
-}
-
-/// Something odd that does not keep this reader from reading the file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Note {
-    /// Where, in bytes from the start of the file.
-    pub offset: u64,
-    /// What.
-    #[serde(serialize_with = "as_text")]
-    pub finding: Finding,
-    /// Whether llama.cpp b11434 refuses to load a file with it.
-    pub refused: bool,
-}
-
-/// What is odd.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Finding {
-    /// The file is of version 1.
-    VersionOne,
-    /// The file's byte order is not this machine's.
-    ByteOrder,
-    /// Text is not UTF-8.
-    NotUtf8 {
-        /// The metadata key that holds it, or the tensor that is so named.
-        of: String,
-    },
-    /// A truth value is neither 0 nor 1.
-    Truth {
-        /// The metadata key.
-        key: String,
-        /// Its byte.
-        byte: u8,
-    },
-    /// An array holds arrays.
-    NestedArray {
-        /// The metadata key.
-        key: String,
-    },
-    /// A list is not as long as the list of tokens it belongs to.
-    ListLength {
-        /// The metadata key.
-        key: String,
-        /// Its length.
-        found: u64,
-        /// Tokens of the vocabulary.
-        tokens: u64,
-    },
-    /// A special token is not in the vocabulary.
-    TokenOutside {
-        /// The metadata key.
-        key: String,
-        /// The token's number.
-        token: u64,
-        /// Tokens of the vocabulary.
-        tokens: u64,
-    },
-    /// A tensor's name is too long.
-    LongName {
-        /// The tensor.
-        tensor: String,
-    },
-    /// A tensor's type was removed from llama.cpp or is not known.
-    TensorType {
-        /// The tensor.
-        tensor: String,
-        /// Its type.
-        ggml_type: GgmlType,
-    },
-    /// A tensor does not start where the one before it ends.
-    Gap {
-        /// The tensor.
-        tensor: String,
-        /// Where its data starts in the data section.
-        start: u64,
-        /// Where the data before it ends, padded.
-        expected: u64,
-    },
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::VersionOne => write!(f, "the file is of version 1"),
-            Self::ByteOrder => write!(f, "the file is in the other byte order"),
-            Self::NotUtf8 { of } => write!(f, "{of} holds text that is not UTF-8"),
-            Self::Truth { key, byte } => write!(f, "{key} holds {byte} as a truth value"),
-            Self::NestedArray { key } => write!(f, "{key} is an array of arrays"),
-            Self::ListLength { key, found, tokens } => {
-                write!(f, "{key} has {found} entries for {tokens} tokens")
-            }
-            Self::TokenOutside { key, token, tokens } => {
-                write!(f, "{key} is {token}, outside of the {tokens} tokens")
-            }
-            Self::LongName { tensor } => {
-                write!(
-                    f,
-                    "tensor {tensor} has a name of more than {LONGEST_NAME} bytes"
-                )
-            }
-            Self::TensorType { tensor, ggml_type } => {
-                write!(
-                    f,
-                    "tensor {tensor} is of {ggml_type}, which cannot be loaded"
-                )
-            }
-            Self::Gap {
-                tensor,
-                start,
-                expected,
-            } => {
-                write!(
-                    f,
-                    "tensor {tensor} starts at {start} of the data instead of {expected}"
-                )
-            }
-        }
-    }
-}
-
-fn as_text<S: Serializer>(finding: &Finding, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(finding)
-}
+/// Texts of an array that are checked at once.
+const RUN: usize = 256;
 
 impl Gguf {
     /// Decodes every string, number and tensor description of the file and reports what is odd.
@@ -184,6 +30,43 @@ impl Gguf {
         check.vocabulary();
         check.tensors();
         Ok(check.report)
+    }
+}
+
+/// Some texts of an array, one after the other.
+struct Run<'a> {
+    /// The texts with their lengths, as they lie in the file.
+    bytes: &'a [u8],
+    /// Where they start, from the first text of the array.
+    start: usize,
+    texts: u64,
+    text_bytes: u64,
+    /// The length of the longest.
+    longest: u64,
+}
+
+impl<'a> Run<'a> {
+    /// Takes the next texts of an array.
+    fn of(texts: &mut Texts<'a>, array: Array<'a>) -> Self {
+        let start = texts.place();
+        let mut run = Self {
+            bytes: &[],
+            start,
+            texts: 0,
+            text_bytes: 0,
+            longest: 0,
+        };
+        for text in texts.by_ref().take(RUN) {
+            let length = text.as_bytes().len() as u64;
+            run.texts += 1;
+            run.text_bytes += length;
+            run.longest = run.longest.max(length);
+        }
+        run.bytes = array
+            .as_bytes()
+            .get(start..texts.place())
+            .unwrap_or_default();
+        run
     }
 }
 
@@ -264,13 +147,7 @@ impl<'a> Check<'a> {
         let mut at = at + 4 + length;
         let mut found = 0;
         match array.element_type() {
-            ValueType::String => {
-                for text in array.texts().into_iter().flatten() {
-                    self.text(text, at, key);
-                    at += length + text.as_bytes().len();
-                    found += 1;
-                }
-            }
+            ValueType::String => found = self.texts(array, at, key),
             ValueType::Array => {
                 self.note(at, true, || Finding::NestedArray {
                     key: key.to_string(),
@@ -298,6 +175,41 @@ impl<'a> Check<'a> {
             available: found,
         };
         Err(GgufError::malformed(problem, at))
+    }
+
+    /// Checks the texts of an array, many at a time, and returns how many there are.
+    fn texts(&mut self, array: Array<'a>, at: usize, key: Text<'a>) -> u64 {
+        let Some(mut texts) = array.texts() else {
+            return 0;
+        };
+        let mut found = 0;
+        loop {
+            let runs: [Run<'a>; LANES] = std::array::from_fn(|_| Run::of(&mut texts, array));
+            let valid = utf8::valid(runs.each_ref().map(|run| run.bytes));
+            for (run, valid) in runs.iter().zip(valid) {
+                found += run.texts;
+                if valid && run.longest < utf8::LONGEST {
+                    self.report.strings += run.texts;
+                    self.report.string_bytes += run.text_bytes;
+                } else {
+                    self.run(run, at, key);
+                }
+            }
+            if runs.iter().any(|run| run.texts == 0) {
+                return found;
+            }
+        }
+    }
+
+    /// Checks the texts of a run one by one.
+    fn run(&mut self, run: &Run<'a>, at: usize, key: Text<'a>) {
+        let layout = self.file.index().layout;
+        let mut cursor = Cursor::new(run.bytes, 0, layout);
+        let mut place = cursor.at;
+        while let Some(text) = cursor.text() {
+            self.text(Text(text), at + run.start + place, key);
+            place = cursor.at;
+        }
     }
 
     /// Lists beside the tokens and the numbers of special tokens must fit the tokens.

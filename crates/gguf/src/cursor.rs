@@ -17,6 +17,24 @@ pub enum Endianness {
     Big,
 }
 
+impl Endianness {
+    #[inline]
+    fn u32(self, bytes: [u8; 4]) -> u32 {
+        match self {
+            Self::Little => u32::from_le_bytes(bytes),
+            Self::Big => u32::from_be_bytes(bytes),
+        }
+    }
+
+    #[inline]
+    fn u64(self, bytes: [u8; 8]) -> u64 {
+        match self {
+            Self::Little => u64::from_le_bytes(bytes),
+            Self::Big => u64::from_be_bytes(bytes),
+        }
+    }
+}
+
 /// How the numbers of a file are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Layout {
@@ -92,20 +110,14 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     pub(crate) fn u32(&mut self, what: &'static str) -> Result<u32> {
-        let bytes = self.array(what)?;
-        Ok(match self.layout.endianness {
-            Endianness::Little => u32::from_le_bytes(bytes),
-            Endianness::Big => u32::from_be_bytes(bytes),
-        })
+        self.array(what)
+            .map(|bytes| self.layout.endianness.u32(bytes))
     }
 
     #[inline]
     pub(crate) fn u64(&mut self, what: &'static str) -> Result<u64> {
-        let bytes = self.array(what)?;
-        Ok(match self.layout.endianness {
-            Endianness::Little => u64::from_le_bytes(bytes),
-            Endianness::Big => u64::from_be_bytes(bytes),
-        })
+        self.array(what)
+            .map(|bytes| self.layout.endianness.u64(bytes))
     }
 
     /// A length, count or dimension: 32 bits in version 1, 64 later.
@@ -155,6 +167,26 @@ impl<'a> Cursor<'a> {
     pub(crate) fn string(&mut self, what: &'static str) -> Result<&'a [u8]> {
         let length = self.length(what)?;
         self.take(length, what)
+    }
+
+    /// A string's bytes, without saying what is wrong where there is none: the quick way through
+    /// arrays whose bounds are known.
+    #[inline]
+    pub(crate) fn text(&mut self) -> Option<&'a [u8]> {
+        let (length, start) = match self.layout.lengths {
+            Lengths::Narrow => {
+                let length = *self.bytes.get(self.at..)?.first_chunk()?;
+                (u64::from(self.layout.endianness.u32(length)), self.at + 4)
+            }
+            Lengths::Wide => {
+                let length = *self.bytes.get(self.at..)?.first_chunk()?;
+                (self.layout.endianness.u64(length), self.at + 8)
+            }
+        };
+        let end = start.checked_add(usize::try_from(length).ok()?)?;
+        let text = self.bytes.get(start..end)?;
+        self.at = end;
+        Some(text)
     }
 
     /// The type of a metadata value.

@@ -1,0 +1,204 @@
+//! The package `gguf` for Python reads the same from every file.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use llamatelemetry_gguf::{Endianness, GgmlType, Gguf, Value, proof_model};
+use serde_json::{Value as Json, json};
+
+use crate::digest::{Digest, of_file};
+use crate::files::{every_type, nested};
+use crate::place;
+
+/// What this crate reads from a file, in the form of `peer_gguf.py --fields`.
+fn ours(path: &Path) -> Json {
+    let file = Gguf::open(path).expect("it opens");
+    let report = file.check().expect("it decodes");
+    let fields: Vec<_> = file
+        .metadata()
+        .map(|(key, value)| {
+            let mut digest = Digest::default();
+            digest.entry(key, value);
+            json!([key.to_str().expect("UTF-8"), types(&value), digest.finish()])
+        })
+        .collect();
+    let tensors: Vec<_> = file
+        .tensors()
+        .map(|tensor| {
+            let mut digest = Digest::default();
+            digest.tensor(&tensor);
+            json!([
+                tensor.name().to_str().expect("UTF-8"),
+                tensor.shape(),
+                tensor.ggml_type().name(),
+                tensor.elements(),
+                tensor.size(),
+                tensor.file_offset(),
+                digest.finish(),
+            ])
+        })
+        .collect();
+    json!({
+        "package": "gguf",
+        "version": file.version(),
+        "alignment": file.alignment(),
+        "data_offset": file.data_offset(),
+        "keys": report.keys,
+        "tensors": report.tensors,
+        "digest": of_file(&file),
+        "fields": fields,
+        "tensor_list": tensors,
+    })
+}
+
+/// The types as the package lists them: that of the value, then those of its first element.
+fn types(value: &Value<'_>) -> Vec<&'static str> {
+    let name = match value {
+        Value::U8(_) => "UINT8",
+        Value::I8(_) => "INT8",
+        Value::U16(_) => "UINT16",
+        Value::I16(_) => "INT16",
+        Value::U32(_) => "UINT32",
+        Value::I32(_) => "INT32",
+        Value::F32(_) => "FLOAT32",
+        Value::Bool(_) => "BOOL",
+        Value::String(_) => "STRING",
+        Value::Array(_) => "ARRAY",
+        Value::U64(_) => "UINT64",
+        Value::I64(_) => "INT64",
+        Value::F64(_) => "FLOAT64",
+    };
+    let first = value.as_array().and_then(|array| array.get(0));
+    std::iter::once(name)
+        .chain(first.iter().flat_map(types))
+        .collect()
+}
+
+/// Runs the peer and reads what it prints. The package of llama.cpp's own tree is preferred: it
+/// knows all types of that build.
+fn peer(python: &Path, arguments: &[&str]) -> Json {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peer_gguf.py");
+    let mut command = Command::new(python);
+    command
+        .arg(script)
+        .args(arguments)
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    if let Some(source) = place::llama_source() {
+        command.env("PYTHONPATH", source.join("gguf-py"));
+    }
+    let output = command.output().expect("Python runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {errors}");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+fn assert_same(python: &Path, path: &Path) {
+    let theirs = peer(python, &["--fields", path.to_str().expect("UTF-8")]);
+    let ours = ours(path);
+    for list in ["fields", "tensor_list"] {
+        let (ours, theirs) = (ours[list].as_array(), theirs[list].as_array());
+        let pairs = ours.into_iter().flatten().zip(theirs.into_iter().flatten());
+        for (ours, theirs) in pairs {
+            assert_eq!(ours, theirs, "{}", path.display());
+        }
+    }
+    assert_eq!(ours, theirs, "{}", path.display());
+}
+
+#[test]
+fn generated_files_of_every_type() {
+    let Some(python) = place::python() else {
+        return place::skip("LLAMATELEMETRY_TEST_PYTHON names no Python with the package gguf");
+    };
+    let known = peer(&python, &["--types"]);
+    let known: Vec<u64> = serde_json::from_value(known).expect("numbers");
+    let (types, unknown): (Vec<_>, Vec<_>) =
+        GgmlType::all().partition(|ggml_type| known.contains(&ggml_type.0.into()));
+    if !unknown.is_empty() {
+        place::skip(&format!(
+            "the package gguf does not know {unknown:?}; the others are tested"
+        ));
+    }
+    assert_eq!(
+        types.len(),
+        known.len(),
+        "the package knows a type that we do not"
+    );
+    let folder = tempfile::tempdir().expect("a folder");
+    // The package reads versions 2 and 3, of either byte order.
+    for (version, endianness) in [
+        (2, Endianness::Little),
+        (3, Endianness::Little),
+        (3, Endianness::Big),
+    ] {
+        let path = folder.path().join(format!("{version}-{endianness:?}.gguf"));
+        let mut writer = every_type(&types, version, endianness);
+        writer.set("general.alignment", 64_u32).expect("set");
+        writer.set("nested", nested()).expect("set");
+        writer.write(&path).expect("written");
+        assert_same(&python, &path);
+    }
+    let path = folder.path().join("proof.gguf");
+    std::fs::write(&path, proof_model()).expect("written");
+    assert_same(&python, &path);
+}
+
+#[test]
+fn the_vocabularies_of_llama_cpp() {
+    let Some(python) = place::python() else {
+        return place::skip("LLAMATELEMETRY_TEST_PYTHON names no Python with the package gguf");
+    };
+    let Some(source) = place::llama_source() else {
+        return place::skip("LLAMATELEMETRY_TEST_LLAMA_SOURCE names no source tree of llama.cpp");
+    };
+    let files = std::fs::read_dir(source.join("models")).expect("the folder of vocabularies");
+    let mut files: Vec<PathBuf> = files.map(|entry| entry.expect("an entry").path()).collect();
+    files.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "gguf")
+    });
+    files.sort();
+    assert!(files.len() >= 19, "{files:?}");
+    // The package takes seconds for a file: two at a time.
+    let (left, right) = files.split_at(files.len() / 2);
+    let python = python.as_path();
+    std::thread::scope(|scope| {
+        for (name, half) in [("vocabularies 1", left), ("vocabularies 2", right)] {
+            let compare = move || {
+                for path in half {
+                    assert_same_vocabulary(python, path);
+                }
+            };
+            let thread = std::thread::Builder::new().name(name.to_owned());
+            thread.spawn_scoped(scope, compare).expect("a thread");
+        }
+    });
+}
+
+fn assert_same_vocabulary(python: &Path, path: &Path) {
+    assert_same(python, path);
+    let facts = Gguf::open(path).expect("it opens").facts().expect("facts");
+    assert_eq!(
+        facts.kind,
+        llamatelemetry_gguf::ModelKind::Vocabulary,
+        "{}",
+        path.display()
+    );
+}
+
+#[test]
+fn a_real_model() {
+    let Some(python) = place::python() else {
+        return place::skip("LLAMATELEMETRY_TEST_PYTHON names no Python with the package gguf");
+    };
+    let Some(model) = place::model() else {
+        return place::skip("LLAMATELEMETRY_TEST_MODEL names no model");
+    };
+    assert_same(&python, &model);
+    let facts = Gguf::open(&model)
+        .expect("it opens")
+        .facts()
+        .expect("facts");
+    assert_eq!(facts.kind, llamatelemetry_gguf::ModelKind::Generative);
+    assert!(facts.parameters > 0 && facts.layers.is_some() && facts.chat_template.is_some());
+}
