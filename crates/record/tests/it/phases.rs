@@ -24,11 +24,12 @@ fn request(row: &PhaseRow, ending: Ending, number: usize) -> Value {
     };
     let messages = json!([{"role": "user", "content": text}]);
     let mut body = match row.endpoint {
-        Endpoint::ChatCompletions => json!({"messages": messages, "max_tokens": tokens}),
+        Endpoint::ChatCompletions | Endpoint::Messages => {
+            json!({"messages": messages, "max_tokens": tokens})
+        }
         Endpoint::Completions => json!({"prompt": text, "max_tokens": tokens}),
         Endpoint::NativeCompletion => json!({"prompt": text, "n_predict": tokens}),
         Endpoint::Responses => json!({"input": text, "max_output_tokens": tokens}),
-        Endpoint::Messages => json!({"messages": messages, "max_tokens": tokens}),
         Endpoint::Embeddings | Endpoint::Rerank => panic!("generates nothing"),
     };
     body["temperature"] = json!(0);
@@ -67,7 +68,6 @@ fn compare(row: &PhaseRow, answer: &Answer, logged: Logged) -> Result<(), String
         milliseconds(Some(phases.total)),
         milliseconds(Some(answer.wall)),
     );
-    println!("{line}");
     let timed = row.prefill != PhaseSource::NotShown;
     let close = !timed
         || agrees(milliseconds(phases.prefill), logged.prompt)
