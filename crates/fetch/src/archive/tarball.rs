@@ -106,6 +106,8 @@ pub(super) fn walk(
     if extensions.pending {
         return Err(Refusal::archive("it ends where an entry should follow"));
     }
+    // What follows is padding, but the checksum of all stands behind it.
+    std::io::copy(&mut archive.into_inner(), &mut std::io::sink())?;
     Ok(())
 }
 

@@ -1,16 +1,25 @@
 //! Packages by way of the user's own pip: its mirrors, its certificates, its caches.
 //!
 //! No registry is named here. Every file is pinned by SHA-256, which pip checks before anything of
-//! a package runs.
+//! a package runs (a source distribution is asked for its metadata). pip works in a folder of its
+//! own below the downloads, installs nothing, asks nothing, and is ended when the registry stays
+//! silent.
 
-use crate::FetchError;
-use crate::hash::sha256_file;
+mod interpreter;
+mod output;
+mod run;
+mod verdict;
+
+use crate::{FetchError, HashMemory};
+use interpreter::Interpreter;
 use llamatelemetry_progress::{Progress, Silent, Task};
 use llamatelemetry_settings::Settings;
+use run::{Failure, Run};
 use std::ffi::OsStr;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// A package pinned by version and digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,10 +28,17 @@ pub struct PipPackage {
     pub name: String,
     /// Its exact version: "11434.0.0".
     pub version: String,
-    /// The SHA-256 of each file that is acceptable, in hexadecimal.
+    /// The SHA-256 of each file that is acceptable, in hexadecimal: several where wheels differ by
+    /// machine.
     pub sha256: Vec<String>,
     /// Which kind of file is wanted.
     pub form: PipForm,
+}
+
+impl fmt::Display for PipPackage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}=={}", self.name, self.version)
+    }
 }
 
 /// Which kind of file of a package is wanted.
@@ -35,110 +51,208 @@ pub enum PipForm {
 }
 
 /// A Python interpreter that has pip.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Pip {
-    python: PathBuf,
+    interpreter: Interpreter,
     settings: Settings,
 }
 
+impl fmt::Debug for Pip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.interpreter.fmt(f)
+    }
+}
+
 impl Pip {
-    /// Finds the interpreter: the one the settings name, else the first `python3` on `PATH`.
+    /// Finds an interpreter with pip: the one that the settings name, else the first such
+    /// `python3` on `PATH`.
     pub fn find(settings: &Settings) -> Result<Self, FetchError> {
-        let path = settings.environment.get_os("PATH");
-        let python = match &settings.runtime.python {
-            Some(python) => Some(python.clone()).filter(|python| python.is_file()),
-            None => path
-                .map(|path| std::env::split_paths(path).collect::<Vec<_>>())
-                .unwrap_or_default()
-                .into_iter()
-                .map(|folder| folder.join("python3"))
-                .find(|python| python.is_file()),
-        };
-        let python = python.ok_or_else(|| FetchError::PythonMissing {
-            looked_for: settings
-                .runtime
-                .python
-                .clone()
-                .unwrap_or_else(|| "python3 on PATH".into()),
-        })?;
         Ok(Self {
-            python,
+            interpreter: Interpreter::find(settings)?,
             settings: settings.clone(),
         })
     }
 
     /// The interpreter.
     pub fn python(&self) -> &Path {
-        &self.python
+        &self.interpreter.python
+    }
+
+    /// Python's version, such as "3.12.3".
+    pub fn python_version(&self) -> &str {
+        &self.interpreter.version
     }
 
     /// Brings one file of a package into a folder and returns its path. A file that is already
-    /// there with an acceptable digest is used.
+    /// there with an acceptable digest is used; another process that brings it is waited for.
     pub fn download(
         &self,
         package: &PipPackage,
         into: &Path,
         progress: &dyn Progress,
     ) -> Result<PathBuf, FetchError> {
-        std::fs::create_dir_all(into)
+        check(package)?;
+        fs::create_dir_all(into)
             .map_err(|source| FetchError::io("make the folder", into, source))?;
-        if let Some(here) = find_file(package, into)? {
+        let home = &self.settings.home;
+        let memory = HashMemory::open(home)?;
+        if let Some(here) = find_file(package, into, &memory)? {
             return Ok(here);
         }
-        let pinned = format!("{}=={}", package.name, package.version);
         if self.settings.network.offline {
-            return Err(FetchError::Offline { url: pinned });
-        }
-        let _task = progress.begin(Task::steps(format!("fetching {pinned} with pip"), None));
-        let requirements = into.join(format!(".{}.txt", package.name));
-        std::fs::write(&requirements, requirement(package))
-            .map_err(|source| FetchError::io("write", &requirements, source))?;
-        let (binary, form) = match package.form {
-            PipForm::Wheel => ("--only-binary", package.name.as_str()),
-            PipForm::Source => ("--no-binary", package.name.as_str()),
-        };
-        let output = Command::new(&self.python)
-            .args(["-m", "pip", "download", "--no-deps", "--require-hashes"])
-            .args(["--no-input", "--disable-pip-version-check"])
-            .args(["--progress-bar", "off", "--no-color", "--retries", "1"])
-            .args([binary, form])
-            .arg("-r")
-            .arg(&requirements)
-            .arg("-d")
-            .arg(into)
-            .env_clear()
-            .envs(self.settings.environment.iter())
-            .output()
-            .map_err(|source| FetchError::io("run", &self.python, source))?;
-        if !output.status.success() {
-            let text = String::from_utf8_lossy(&output.stderr);
-            return Err(FetchError::Pip {
-                package: pinned,
-                reason: text.lines().last().unwrap_or_default().to_owned(),
-                output: text.lines().map(str::to_owned).collect(),
+            return Err(FetchError::Offline {
+                url: package.to_string(),
             });
         }
-        find_file(package, into)?.ok_or_else(|| FetchError::Pip {
-            package: pinned,
-            reason: "it reported success but left no such file".to_owned(),
-            output: Vec::new(),
-        })
+        let form = match package.form {
+            PipForm::Wheel => "wheel",
+            PipForm::Source => "source",
+        };
+        let key = format!("pip-{}-{}-{form}", package.name, package.version);
+        let _lock = home.lock(&key, || {
+            progress.note(&format!(
+                "another process is fetching {package}; waiting for it"
+            ));
+        })?;
+        if let Some(here) = find_file(package, into, &memory)? {
+            return Ok(here);
+        }
+        let work = Workshop::open(home.ensure(home.downloads())?.join(key))?;
+        let brought = self.run(package, &work, progress)?;
+        let name = brought.file_name().unwrap_or(OsStr::new("package"));
+        let place = into.join(name);
+        move_file(&brought, &place)?;
+        // pip has just compared the digest, but a wrong file must not pass because pip was changed.
+        match find_file(package, into, &memory)? {
+            Some(here) => Ok(here),
+            None => {
+                let actual = crate::sha256_file(&place, &Silent)?;
+                fs::remove_file(&place)
+                    .map_err(|source| FetchError::io("remove", &place, source))?;
+                Err(FetchError::PackageDigest {
+                    package: package.to_string(),
+                    detail: format!("expected {}, got {actual}", package.sha256.join(" or ")),
+                })
+            }
+        }
     }
+
+    /// Lets pip download into the workshop and returns the file.
+    fn run(
+        &self,
+        package: &PipPackage,
+        work: &Workshop,
+        progress: &dyn Progress,
+    ) -> Result<PathBuf, FetchError> {
+        let requirements = work.path("requirements.txt");
+        fs::write(&requirements, requirement(package))
+            .map_err(|source| FetchError::write(&requirements, source, None))?;
+        let task = progress.begin(Task::bytes(format!("fetching {package} with pip"), None));
+        let run = Run {
+            interpreter: &self.interpreter,
+            settings: &self.settings,
+            package,
+            folder: &work.folder,
+            requirements: &requirements,
+            task: &*task,
+        };
+        match run.once(false) {
+            Ok(()) => {}
+            Err(Failure::Final(error)) => return Err(error),
+            Err(Failure::Broken(error)) => {
+                tracing::debug!(%package, %error, "pip is run again");
+                match run.once(true) {
+                    Ok(()) => {}
+                    Err(Failure::Broken(error) | Failure::Final(error)) => return Err(error),
+                }
+            }
+        }
+        let out = work.path(run::OUT);
+        let fail = |source| FetchError::io("read the folder", &out, source);
+        let mut files = fs::read_dir(&out).map_err(fail)?;
+        match files.next() {
+            Some(file) => Ok(file.map_err(fail)?.path()),
+            None => Err(FetchError::Pip {
+                package: package.to_string(),
+                reason: "it reported success but left no file".to_owned(),
+                output: Vec::new(),
+            }),
+        }
+    }
+}
+
+/// A folder in which pip works; removed when done. Only the holder of the package's lock uses it,
+/// so what is found there was left by a process that was killed.
+struct Workshop {
+    folder: PathBuf,
+}
+
+impl Workshop {
+    fn open(folder: PathBuf) -> Result<Self, FetchError> {
+        let fail = |source| FetchError::io("make the folder", &folder, source);
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
+            _ => {}
+        }
+        for inner in [run::OUT, run::TEMPORARY] {
+            fs::create_dir_all(folder.join(inner)).map_err(fail)?;
+        }
+        Ok(Self { folder })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+impl Drop for Workshop {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.folder) {
+            tracing::debug!(folder = %self.folder.display(), %error, "could not clean up");
+        }
+    }
+}
+
+/// Names, versions and digests go into a file with a syntax of its own, and into paths.
+fn check(package: &PipPackage) -> Result<(), FetchError> {
+    let plain = |text: &str, more: &[u8]| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
+            && !text.starts_with(['-', '.'])
+    };
+    let digests = !package.sha256.is_empty()
+        && package.sha256.iter().all(|sha256| {
+            sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit())
+        });
+    if plain(&package.name, b"-_.") && plain(&package.version, b".+!_-") && digests {
+        return Ok(());
+    }
+    Err(FetchError::Pip {
+        package: package.to_string(),
+        reason: "its name, version or SHA-256 is malformed".to_owned(),
+        output: Vec::new(),
+    })
 }
 
 /// The package as a line of a requirements file.
 fn requirement(package: &PipPackage) -> String {
-    let mut line = format!("{}=={}", package.name, package.version);
+    let mut line = package.to_string();
     for digest in &package.sha256 {
         // Writing to a string cannot fail.
-        let _ignored = write!(line, " --hash=sha256:{}", digest.to_ascii_lowercase());
+        let _written = write!(line, " --hash=sha256:{}", digest.to_ascii_lowercase());
     }
     line.push('\n');
     line
 }
 
 /// The package's file in a folder, if one with an acceptable digest is there.
-fn find_file(package: &PipPackage, folder: &Path) -> Result<Option<PathBuf>, FetchError> {
+fn find_file(
+    package: &PipPackage,
+    folder: &Path,
+    memory: &HashMemory,
+) -> Result<Option<PathBuf>, FetchError> {
     let plain = |text: &str| text.to_ascii_lowercase().replace(['-', '.'], "_");
     let start = plain(&format!("{}-{}", package.name, package.version));
     let ending = match package.form {
@@ -146,7 +260,7 @@ fn find_file(package: &PipPackage, folder: &Path) -> Result<Option<PathBuf>, Fet
         PipForm::Source => "gz",
     };
     let fail = |source| FetchError::io("read the folder", folder, source);
-    for entry in std::fs::read_dir(folder).map_err(fail)? {
+    for entry in fs::read_dir(folder).map_err(fail)? {
         let path = entry.map_err(fail)?.path();
         let fits = path.extension() == Some(OsStr::new(ending))
             && path
@@ -154,7 +268,7 @@ fn find_file(package: &PipPackage, folder: &Path) -> Result<Option<PathBuf>, Fet
                 .and_then(OsStr::to_str)
                 .is_some_and(|name| plain(name).starts_with(&start));
         if fits {
-            let sha256 = sha256_file(&path, &Silent)?;
+            let sha256 = memory.sha256(&path, &Silent)?;
             if package
                 .sha256
                 .iter()
@@ -165,4 +279,18 @@ fn find_file(package: &PipPackage, folder: &Path) -> Result<Option<PathBuf>, Fet
         }
     }
     Ok(None)
+}
+
+/// Moves a finished file to its place, which may be on another file system.
+fn move_file(from: &Path, to: &Path) -> Result<(), FetchError> {
+    let near = to.with_extension("moving");
+    let moved = File::open(from)
+        .and_then(|file| file.sync_all())
+        .and_then(|()| match fs::rename(from, to) {
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => fs::copy(from, &near)
+                .and_then(|_| File::open(&near)?.sync_all())
+                .and_then(|()| fs::rename(&near, to)),
+            other => other,
+        });
+    moved.map_err(|source| FetchError::write(to, source, None))
 }
