@@ -132,6 +132,14 @@ const OTHERS: &[(Family, &[(&str, &str)])] = &[
             ("OTEL_TRACES_SAMPLER_ARG", "The sampler's argument."),
             ("OTEL_PROPAGATORS", "How trace context travels in headers."),
             (
+                "OTEL_METRICS_EXPORTER",
+                "Only `none`: metrics are not exported yet.",
+            ),
+            (
+                "OTEL_LOGS_EXPORTER",
+                "Only `none`: logs are not exported yet.",
+            ),
+            (
                 "OTEL_SEMCONV_STABILITY_OPT_IN",
                 "`gen_ai_latest_experimental` takes the newest names.",
             ),
@@ -145,7 +153,7 @@ const OTHERS: &[(Family, &[(&str, &str)])] = &[
             ),
             (
                 "OTEL_EXPORTER_OTLP_PROTOCOL",
-                "`http/protobuf` or `http/json`.",
+                "`http/protobuf` or `http/json`; `grpc` is not there yet.",
             ),
             (
                 "OTEL_EXPORTER_OTLP_TIMEOUT",
@@ -155,6 +163,14 @@ const OTHERS: &[(Family, &[(&str, &str)])] = &[
             (
                 "OTEL_EXPORTER_OTLP_CERTIFICATE",
                 "File with the certificates to trust.",
+            ),
+            (
+                "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+                "File with the certificate that shows who sends.",
+            ),
+            (
+                "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+                "File with the key of that certificate.",
             ),
             (
                 "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
@@ -181,6 +197,14 @@ const OTHERS: &[(Family, &[(&str, &str)])] = &[
                 "The same for spans only.",
             ),
             (
+                "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE",
+                "The same for spans only.",
+            ),
+            (
+                "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY",
+                "The same for spans only.",
+            ),
+            (
                 "OTEL_BSP_SCHEDULE_DELAY",
                 "Milliseconds between two exports.",
             ),
@@ -203,6 +227,18 @@ const OTHERS: &[(Family, &[(&str, &str)])] = &[
             ),
             ("OTEL_SPAN_EVENT_COUNT_LIMIT", "Events on one span at most."),
             ("OTEL_SPAN_LINK_COUNT_LIMIT", "Links on one span at most."),
+            (
+                "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
+                "Attributes on one event at most.",
+            ),
+            (
+                "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
+                "Attributes on one link at most.",
+            ),
+            (
+                "OTEL_ATTRIBUTE_COUNT_LIMIT",
+                "Attributes on one span at most, unless the variable for spans says so.",
+            ),
             (
                 "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
                 "Letters in one attribute at most.",

@@ -49,7 +49,7 @@ impl Telemetry {
         resource: Vec<(String, String)>,
         console: Option<Box<dyn Write + Send>>,
     ) -> Result<Self, TelemetryError> {
-        let config = Config::read(&settings.telemetry)?;
+        let config = Config::read(settings)?;
         let wanted = settings.telemetry.console || config.console;
         let resource = describe(resource, config.resource);
         let batch = config.batch;

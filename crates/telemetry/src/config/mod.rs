@@ -11,7 +11,7 @@ pub(crate) use otlp::{Compression, Encoding, Identity, OtlpConfig};
 use crate::TelemetryError;
 use crate::limits::SpanLimits;
 use crate::sampler::Sampler;
-use llamatelemetry_settings::TelemetrySettings;
+use llamatelemetry_settings::Settings;
 use reader::Variables;
 use std::time::Duration;
 
@@ -54,29 +54,47 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    pub(crate) fn read(settings: &TelemetrySettings) -> Result<Self, TelemetryError> {
-        let mut variables = Variables::new(&settings.otel);
+    pub(crate) fn read(settings: &Settings) -> Result<Self, TelemetryError> {
+        let mut variables = Variables::new(&settings.telemetry.otel);
+        let config = Self::gather(settings, &mut variables)?;
+        Ok(Self {
+            notices: variables.into_notices(),
+            ..config
+        })
+    }
+
+    fn gather(settings: &Settings, variables: &mut Variables<'_>) -> Result<Self, TelemetryError> {
         let disabled = variables.flag("OTEL_SDK_DISABLED");
-        let exporters = Exporters::read(&mut variables);
-        let batch = batch(&mut variables);
-        let limits = limits(&mut variables);
-        let sampler = sampler(&mut variables);
-        let resource = resource(&mut variables);
-        let asked = otlp::read(&mut variables)?;
+        let exporters = Exporters::read(variables);
+        let batch = batch(variables);
+        let limits = limits(variables);
+        let sampler = sampler(variables);
+        let resource = resource(variables);
+        let asked = otlp::read(variables)?;
         let otlp = match exporters.otlp {
             Otlp::Wanted => asked.or_default(),
             Otlp::IfNamed => asked.if_named(),
             Otlp::Unwanted => None,
         };
-        unmet::notice(&mut variables, settings);
+        let otlp = otlp.filter(|otlp| {
+            let allowed = !settings.network.offline || otlp.endpoint.is_here();
+            if !allowed {
+                variables.notice(format!(
+                    "offline, so no spans are sent to {}",
+                    otlp.endpoint
+                ));
+            }
+            allowed && !disabled
+        });
+        unmet::notice(variables, &settings.telemetry);
         Ok(Self {
             console: exporters.console && !disabled,
-            otlp: otlp.filter(|_| !disabled),
+            otlp,
             batch,
             sampler,
             limits,
             resource,
-            notices: variables.into_notices(),
+            notices: Vec::new(),
         })
     }
 }
@@ -215,4 +233,27 @@ fn resource(variables: &mut Variables<'_>) -> Vec<(String, String)> {
         attributes.push(("service.name".to_owned(), name.to_owned()));
     }
     attributes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use llamatelemetry_settings::{Environment, Family, Flags, VARIABLES, resolve};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_variables_read_are_those_in_the_one_list() {
+        let home = [("HOME", "/nonexistent")];
+        let settings = resolve(Environment::from_pairs(home), &Flags::default())
+            .unwrap()
+            .settings;
+        let mut variables = Variables::new(&settings.telemetry.otel);
+        Config::gather(&settings, &mut variables).unwrap();
+        let listed: BTreeSet<_> = VARIABLES
+            .iter()
+            .filter(|variable| variable.family == Family::OpenTelemetry)
+            .map(|variable| variable.name)
+            .collect();
+        assert_eq!(variables.names_read(), &listed);
+    }
 }

@@ -5,6 +5,7 @@ use super::reader::{Variables, pairs};
 use crate::TelemetryError;
 use llamatelemetry_settings::Secret;
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use ureq::http::{HeaderName, HeaderValue, Uri};
@@ -55,6 +56,16 @@ pub(crate) struct Endpoint(Uri);
 impl Endpoint {
     pub(crate) fn uri(&self) -> &Uri {
         &self.0
+    }
+
+    /// Whether it is on this machine, where neither a proxy nor being offline matters.
+    pub(crate) fn is_here(&self) -> bool {
+        let host = self.0.host().unwrap_or_default();
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        host.eq_ignore_ascii_case("localhost")
+            || address
+                .parse::<IpAddr>()
+                .is_ok_and(|address| address.is_loopback())
     }
 }
 

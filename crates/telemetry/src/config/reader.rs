@@ -65,6 +65,12 @@ impl<'a> Variables<'a> {
             .collect()
     }
 
+    /// The names that were read, set or not.
+    #[cfg(test)]
+    pub(crate) fn names_read(&self) -> &BTreeSet<&'static str> {
+        &self.read
+    }
+
     pub(crate) fn into_notices(self) -> Vec<String> {
         self.notices
     }

@@ -20,7 +20,7 @@ const BRANCH: usize = 3;
 /// ```text
 /// chat smollm2      812.3 ms  31 + 48 tokens  stop
 /// ├─ queue            0.9 ms
-/// ├─ prefill         64.7 ms  31 tokens (0 cached)  479.5 tokens/s
+/// ├─ prefill         64.7 ms  31 tokens + 0 cached  479.5 tokens/s
 /// └─ decode         746.7 ms  48 tokens  63.0 tokens/s
 ///    trace 0af7651916cd43dd8448eb211c80319c  span b7ad6b7169203331
 ///    gen_ai.provider.name=llama_cpp …
@@ -94,7 +94,7 @@ fn phase_figures(child: &SpanData) -> Vec<String> {
     let evaluated = find(child, attribute::PREFILL_TOKENS);
     let generated = find(child, attribute::DECODE_TOKENS);
     let cached = find(child, attribute::PREFILL_CACHED_TOKENS)
-        .map(|cached| format!(" ({cached} cached)"))
+        .map(|cached| format!(" + {cached} cached"))
         .unwrap_or_default();
     let tokens = evaluated
         .or(generated)

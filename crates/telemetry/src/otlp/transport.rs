@@ -4,7 +4,6 @@ use crate::TelemetryError;
 use crate::config::{Compression, Encoding, Identity, OtlpConfig};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message as _;
-use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 use ureq::Agent;
@@ -67,7 +66,7 @@ impl Transport {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(USER_AGENT);
-        if is_loopback(config.endpoint.uri().host().unwrap_or_default()) {
+        if config.endpoint.is_here() {
             agent = agent.proxy(None);
         }
         let mut headers = HeaderMap::new();
@@ -157,15 +156,6 @@ impl Transport {
             })
             .unwrap_or_default()
     }
-}
-
-/// A proxy of the environment is not for programs on this machine.
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost")
-        || address
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
 }
 
 fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, TelemetryError> {

@@ -1,0 +1,94 @@
+//! Records with known fields, and settings with known variables.
+
+use llamatelemetry_record::{
+    Content, Endpoint, FinishReason, Message, Phases, RequestParameters, RequestRecord,
+    ServerTimings, SpanId, TimingSource, TraceId, Usage,
+};
+use llamatelemetry_settings::Settings;
+use llamatelemetry_telemetry::Telemetry;
+use llamatelemetry_testbed::{ScratchHome, scratch_home};
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+pub(crate) fn milliseconds(time: u64) -> Duration {
+    Duration::from_millis(time)
+}
+
+/// A streamed chat that went well.
+pub(crate) fn chat() -> RequestRecord {
+    RequestRecord {
+        trace_id: TraceId(0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c_u128.to_be_bytes()),
+        span_id: SpanId(0xb7ad_6b71_6920_3331_u64.to_be_bytes()),
+        parent: None,
+        endpoint: Endpoint::ChatCompletions,
+        streamed: true,
+        started_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000),
+        phases: Phases {
+            queue: Some(milliseconds(2)),
+            prefill: Some(milliseconds(65)),
+            decode: Some(milliseconds(470)),
+            total: milliseconds(537),
+            source: TimingSource::Stream,
+        },
+        server_timings: Some(ServerTimings {
+            cache_n: 10,
+            prompt_n: 26,
+            prompt_ms: 65.0,
+            predicted_n: 48,
+            predicted_ms: 470.0,
+            draft_n: None,
+            draft_n_accepted: None,
+        }),
+        model: "smollm2".into(),
+        model_sha256: Some("ab".repeat(32)),
+        llama_build: Some("b11434-0123abc".into()),
+        response_id: Some("chatcmpl-1".into()),
+        response_model: Some("SmolLM2-135M-Instruct.Q4_1.gguf".into()),
+        conversation_id: None,
+        slot: Some(0),
+        parameters: RequestParameters::default(),
+        usage: Usage {
+            prompt_tokens: Some(36),
+            cached_tokens: Some(10),
+            completion_tokens: Some(48),
+        },
+        finish_reason: Some(FinishReason::Length),
+        failure: None,
+        content: None,
+    }
+}
+
+/// What was said, if capture is on.
+pub(crate) fn content() -> Content {
+    Content {
+        input: vec![
+            Message {
+                role: "system".into(),
+                content: "Be brief.".into(),
+            },
+            Message {
+                role: "user".into(),
+                content: "Explain \"CUDA\"\nin one sentence.".into(),
+            },
+        ],
+        output: "CUDA runs code on GPUs.".into(),
+        reasoning: "They ask about GPUs.".into(),
+    }
+}
+
+/// Settings in which exactly these `OTEL_*` variables are set, and the home they belong to.
+pub(crate) fn settings(variables: &[(&str, &str)]) -> (ScratchHome, Settings) {
+    let home = scratch_home();
+    let mut settings = home.settings();
+    settings.telemetry.otel = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect::<BTreeMap<_, _>>();
+    (home, settings)
+}
+
+/// A pipeline set up by these variables, without a console.
+pub(crate) fn telemetry(variables: &[(&str, &str)]) -> Telemetry {
+    let (_home, settings) = settings(variables);
+    Telemetry::setup(&settings, Vec::new(), None).expect("the variables are valid")
+}
