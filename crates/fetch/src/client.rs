@@ -125,7 +125,7 @@ impl Client {
             environment: settings.environment.clone(),
             proxies: Proxies::from_environment(&settings.environment)?,
             patience: Patience::default(),
-            reach: Reachability::of_process(),
+            reach: Reachability::of_process(&settings.home),
             agents: Mutex::default(),
         })
     }
@@ -255,7 +255,7 @@ impl Client {
                 builder = builder.header(name, value.expose());
             }
         }
-        let request = builder.body(()).map_err(|_| {
+        let request = builder.body(()).map_err(|_header| {
             Trouble::Final(FetchError::Url {
                 reason: "a header for it has characters that cannot be sent".to_owned(),
                 url: url.to_string(),

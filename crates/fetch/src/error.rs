@@ -144,7 +144,7 @@ pub enum FetchError {
     #[error(transparent)]
     Settings(#[from] SettingsError),
     /// An archive is damaged, hostile or of an unknown kind.
-    #[error("the archive was refused: {reason}{}: {path}", inside(.entry))]
+    #[error("the archive was refused: {reason}{}: {path}", inside(.entry.as_deref()))]
     Archive {
         /// Why.
         reason: String,
@@ -213,10 +213,8 @@ fn limited(limit: Option<u64>) -> String {
     limit.map_or_else(String::new, |limit| format!(" (limit {limit} bytes)"))
 }
 
-fn inside(entry: &Option<String>) -> String {
-    entry
-        .as_ref()
-        .map_or_else(String::new, |entry| format!(", entry {entry:?}"))
+fn inside(entry: Option<&str>) -> String {
+    entry.map_or_else(String::new, |entry| format!(", entry {entry:?}"))
 }
 
 impl FetchError {

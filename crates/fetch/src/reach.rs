@@ -1,7 +1,9 @@
 //! Which hosts answer, and how long all the others together are waited for.
 
+use llamatelemetry_settings::Home;
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a verdict on a host, and the time spent on it, counts in a process that lives long.
@@ -55,12 +57,14 @@ pub(crate) struct Trial {
     pub(crate) deadline: Instant,
 }
 
-static OF_PROCESS: LazyLock<Arc<Reachability>> = LazyLock::new(Arc::default);
+static OF_PROCESS: Mutex<BTreeMap<PathBuf, Arc<Reachability>>> = Mutex::new(BTreeMap::new());
 
 impl Reachability {
-    /// What this process knows; shared by everything in it.
-    pub fn of_process() -> Arc<Self> {
-        Arc::clone(&OF_PROCESS)
+    /// What this process knows, shared by everything in it that uses the same home. (A program
+    /// has one home; the many of a test program are to know nothing of each other.)
+    pub fn of_process(home: &Home) -> Arc<Self> {
+        let mut known = OF_PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(known.entry(home.root().to_path_buf()).or_default())
     }
 
     /// A knowledge of its own, for tests.

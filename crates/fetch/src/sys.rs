@@ -18,14 +18,12 @@ pub(crate) fn space_available(folder: &Path) -> io::Result<u64> {
     }
     // SAFETY: the struct is plain numbers, zeroed before and filled by the successful call.
     let answer = unsafe { answer.assume_init() };
-    // The fields' width differs between systems.
-    #[allow(
-        clippy::unnecessary_cast,
-        clippy::useless_conversion,
-        reason = "see above"
-    )]
-    let bytes = u64::from(answer.f_bavail).saturating_mul(answer.f_frsize as u64);
-    Ok(bytes)
+    Ok(widen(answer.f_bavail).saturating_mul(widen(answer.f_frsize)))
+}
+
+/// The width of these numbers differs between systems.
+fn widen(number: impl Into<u64>) -> u64 {
+    number.into()
 }
 
 /// Bytes that one file of this process may have, if a resource limit says so.

@@ -63,7 +63,7 @@ impl Url {
         let slash = if path.starts_with('/') { "" } else { "/" };
         let uri: Uri = format!("{scheme}://{host}{slash}{path}")
             .parse()
-            .map_err(|_| refuse("it is malformed"))?;
+            .map_err(|_uri| refuse("it is malformed"))?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) {
             return Err(refuse("it is neither http nor https"));
         }

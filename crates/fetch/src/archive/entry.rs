@@ -110,7 +110,7 @@ const DEEPEST_PATH: usize = 64;
 pub(crate) fn guarded(name: &[u8]) -> Result<Option<PathBuf>, Refusal> {
     let shown = || PathBuf::from(String::from_utf8_lossy(name).into_owned());
     let refuse = |reason: &str| Refusal::entry(&shown(), reason);
-    let text = std::str::from_utf8(name).map_err(|_| refuse("its name is not UTF-8"))?;
+    let text = std::str::from_utf8(name).map_err(|_utf8| refuse("its name is not UTF-8"))?;
     if text.is_empty() {
         return Err(refuse("its name is empty"));
     }

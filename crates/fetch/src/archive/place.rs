@@ -126,7 +126,7 @@ impl Placer {
             Err(error) => return Err(fail(error)),
         };
         self.made.push((path.clone(), Made::File));
-        let mut block = [0; 1 << 16];
+        let mut block = vec![0; 1 << 16];
         loop {
             let count = match data.read(&mut block) {
                 Ok(0) => break,

@@ -4,6 +4,7 @@
 use super::entry::{Entry, Kind, Refusal, guarded};
 use super::meter::{Meter, Metered, Packed};
 use flate2::read::MultiGzDecoder;
+use std::borrow::Cow;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use tar::EntryType;
@@ -74,7 +75,7 @@ pub(super) fn walk(
         let shown = || PathBuf::from(String::from_utf8_lossy(&name).into_owned());
         let link = given
             .link
-            .or_else(|| header.link_name_bytes().map(|name| name.into_owned()));
+            .or_else(|| header.link_name_bytes().map(Cow::into_owned));
         let executable = header.mode().is_ok_and(|mode| mode & 0o111 != 0);
         let Some(path) = guarded(&name)? else {
             continue;
@@ -84,8 +85,9 @@ pub(super) fn walk(
             EntryType::Regular | EntryType::Continuous => Kind::File { executable },
             EntryType::Symlink => {
                 let to = link.ok_or_else(|| Refusal::entry(&path, "it links to nothing"))?;
-                let to = String::from_utf8(to)
-                    .map_err(|_| Refusal::entry(&path, "it links to a name that is not UTF-8"))?;
+                let to = String::from_utf8(to).map_err(|_bytes| {
+                    Refusal::entry(&path, "it links to a name that is not UTF-8")
+                })?;
                 Kind::Link { to: to.into() }
             }
             EntryType::Link => {
@@ -135,7 +137,9 @@ fn pax(record: &[u8], extensions: &mut Extensions) -> Result<(), Refusal> {
     for pair in tar::PaxExtensions::new(record) {
         let pair = pair?;
         let refuse = |reason: &str| Refusal::entry(Path::new("(pax record)"), reason);
-        let key = pair.key().map_err(|_| refuse("a key of it is not UTF-8"))?;
+        let key = pair
+            .key()
+            .map_err(|_utf8| refuse("a key of it is not UTF-8"))?;
         match key {
             "path" => extensions.path = Some(pair.value_bytes().to_vec()),
             "linkpath" => extensions.link = Some(pair.value_bytes().to_vec()),

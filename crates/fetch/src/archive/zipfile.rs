@@ -56,7 +56,7 @@ pub(super) fn walk(
                 (&mut data)
                     .take(LONGEST_LINK)
                     .read_to_string(&mut to)
-                    .map_err(|_| Refusal::entry(&path, "where it links to cannot be read"))?;
+                    .map_err(|_read| Refusal::entry(&path, "where it links to cannot be read"))?;
                 Kind::Link { to: to.into() }
             }
             _ => return Err(Refusal::entry(&path, "it is neither file, folder nor link")),

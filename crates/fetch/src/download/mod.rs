@@ -128,7 +128,7 @@ impl Work<'_> {
             return parallel::bring(self, ledger, None);
         }
         let way = if round == ROUNDS {
-            let first = self.first(&|| self.source.whole())?;
+            let first = self.first(&Source::whole)?;
             self.whole(first)?
         } else {
             self.way(here)?
@@ -160,14 +160,14 @@ impl Work<'_> {
             .filter(|facts| facts.source == self.source.identity)
             .cloned();
         let if_range = validator.as_ref().and_then(Facts::if_range);
-        let first = self.first(&|| self.source.range(from, until, if_range.as_deref()))?;
+        let first = self.first(&|| Source::range(from, until, if_range.as_deref()))?;
         match (first.status(), here) {
             (206, here) => {
                 let Some((start, _, Some(size))) = content_range(&first) else {
                     if here.is_some() {
                         return Err(Stop::Anew("the server no longer says its size".to_owned()));
                     }
-                    let first = self.first(&|| self.source.whole())?;
+                    let first = self.first(&Source::whole)?;
                     return self.whole(first);
                 };
                 if start != from {
@@ -198,7 +198,7 @@ impl Work<'_> {
             (200, None) => self.whole(first),
             // An empty file has no range to ask for.
             (416, None) => {
-                let first = self.first(&|| self.source.whole())?;
+                let first = self.first(&Source::whole)?;
                 self.whole(first)
             }
             (416, Some(_)) => Err(Stop::Anew("it has changed on the server".to_owned())),

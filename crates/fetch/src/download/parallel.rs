@@ -1,7 +1,7 @@
 //! A file in parts, several at once, hashed in order while it arrives.
 
 use super::ledger::Ledger;
-use super::source::content_range;
+use super::source::{Source, content_range};
 use super::{Arrived, Stop, Work};
 use crate::FetchError;
 use crate::client::{Answer, Trouble, io_reason};
@@ -156,7 +156,7 @@ impl Team<'_> {
         task: &dyn llamatelemetry_progress::TaskHandle,
         size: u64,
     ) -> Result<String, Stop> {
-        let mut hasher = Sha256::new();
+        let mut sha256 = Sha256::new();
         let mut block = vec![0; HASHED];
         let mut hashed = 0;
         let mut hardened = self.ledger.arrived();
@@ -167,13 +167,13 @@ impl Team<'_> {
                 self.data
                     .read_exact_at(&mut block[..length], hashed)
                     .map_err(|source| FetchError::io("read", &self.work.place.data, source))?;
-                hasher.update(&block[..length]);
+                sha256.update(&block[..length]);
                 hashed += length as u64;
             }
             let arrived = self.ledger.arrived();
             task.at(arrived);
             if hashed == size {
-                return Ok(hex(&hasher.finalize()));
+                return Ok(hex(&sha256.finalize()));
             }
             if arrived - hardened >= HARDEN {
                 self.ledger.harden(self.data)?;
@@ -294,18 +294,17 @@ impl Team<'_> {
         let start = ledger.start(part);
         let end = start + ledger.length(part);
         let mut at = start + ledger.written(part);
-        let answer = match first {
-            Some(answer) => answer,
-            None => {
-                let validator = ledger.facts().if_range();
-                let request = source.range(at, end - 1, validator.as_deref());
-                source
-                    .send(self.work.client, &request)
-                    .map_err(|trouble| match trouble {
-                        Trouble::Final(error) => error.into(),
-                        Trouble::Passing(why) => Broken::Connection(why, None),
-                    })?
-            }
+        let answer = if let Some(answer) = first {
+            answer
+        } else {
+            let validator = ledger.facts().if_range();
+            let request = Source::range(at, end - 1, validator.as_deref());
+            source
+                .send(self.work.client, &request)
+                .map_err(|trouble| match trouble {
+                    Trouble::Final(error) => error.into(),
+                    Trouble::Passing(why) => Broken::Connection(why, None),
+                })?
         };
         match answer.status() {
             206 => {}
@@ -337,7 +336,7 @@ impl Team<'_> {
         }
         let until = end.min(last + 1);
         let mut reader = answer.response.into_body().into_reader();
-        let mut block = [0; BLOCK];
+        let mut block = vec![0; BLOCK];
         while at < until {
             if self.is_stopped() {
                 return Ok(());

@@ -18,7 +18,7 @@ pub(super) fn bring(work: &Work<'_>, first: Answer) -> Result<Arrived, Stop> {
     loop {
         let answer = match first.take() {
             Some(answer) => answer,
-            None => work.first(&|| work.source.whole())?,
+            None => work.first(&super::Source::whole)?,
         };
         if answer.status() != 200 {
             return Err(crate::reply::refused(answer, &work.source.url).into());

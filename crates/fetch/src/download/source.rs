@@ -51,14 +51,14 @@ impl Source {
     }
 
     /// A request for everything.
-    pub(super) fn whole(&self) -> Request {
+    pub(super) fn whole() -> Request {
         Request {
             headers: Vec::new(),
         }
     }
 
     /// A request for a range, both ends included, if the file is still that of the validator.
-    pub(super) fn range(&self, from: u64, until: u64, if_range: Option<&str>) -> Request {
+    pub(super) fn range(from: u64, until: u64, if_range: Option<&str>) -> Request {
         let mut headers = vec![("range", format!("bytes={from}-{until}"))];
         if let Some(validator) = if_range {
             headers.push(("if-range", validator.to_owned()));

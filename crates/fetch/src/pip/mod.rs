@@ -123,18 +123,15 @@ impl Pip {
         let place = into.join(name);
         move_file(&brought, &place)?;
         // pip has just compared the digest, but a wrong file must not pass because pip was changed.
-        match find_file(package, into, &memory)? {
-            Some(here) => Ok(here),
-            None => {
-                let actual = crate::sha256_file(&place, &Silent)?;
-                fs::remove_file(&place)
-                    .map_err(|source| FetchError::io("remove", &place, source))?;
-                Err(FetchError::PackageDigest {
-                    package: package.to_string(),
-                    detail: format!("expected {}, got {actual}", package.sha256.join(" or ")),
-                })
-            }
+        if let Some(here) = find_file(package, into, &memory)? {
+            return Ok(here);
         }
+        let actual = crate::sha256_file(&place, &Silent)?;
+        fs::remove_file(&place).map_err(|source| FetchError::io("remove", &place, source))?;
+        Err(FetchError::PackageDigest {
+            package: package.to_string(),
+            detail: format!("expected {}, got {actual}", package.sha256.join(" or ")),
+        })
     }
 
     /// Lets pip download into the workshop and returns the file.

@@ -50,6 +50,15 @@ impl Bench {
         download(self.server.url(path), self.target("file"))
     }
 
+    /// The file of this ending in the folder of downloads under way.
+    pub(crate) fn left_over_as(&self, ending: &str) -> PathBuf {
+        self.left_over()
+            .iter()
+            .map(|name| self.scratch.home().downloads().join(name))
+            .find(|path| path.extension().is_some_and(|have| have == ending))
+            .expect("something is left over")
+    }
+
     /// What lies in the folder of downloads under way.
     pub(crate) fn left_over(&self) -> Vec<String> {
         let mut names: Vec<String> = std::fs::read_dir(self.scratch.home().downloads())

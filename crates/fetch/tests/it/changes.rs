@@ -135,12 +135,7 @@ fn rotten_leftovers_are_found_by_the_digest_and_fetched_again() {
     };
     let file = Served::new(content.clone());
     begun(&bench, &file, &download);
-    let part = bench
-        .left_over()
-        .into_iter()
-        .find(|name| name.ends_with(".part"))
-        .unwrap();
-    let part = bench.scratch.home().downloads().join(part);
+    let part = bench.left_over_as("part");
     let mut bytes = std::fs::read(&part).unwrap();
     bytes[5] ^= 1;
     std::fs::write(&part, bytes).unwrap();
@@ -160,12 +155,7 @@ fn damaged_ledgers_are_thrown_away() {
         let download = bench.download("/f");
         let file = Served::new(content.clone());
         begun(&bench, &file, &download);
-        let name = bench
-            .left_over()
-            .into_iter()
-            .find(|name| name.ends_with(".ledger"))
-            .unwrap();
-        let ledger = bench.scratch.home().downloads().join(name);
+        let ledger = bench.left_over_as("ledger");
         let mut bytes = std::fs::read(&ledger).unwrap();
         match damage {
             0 => bytes.truncate(100),

@@ -235,7 +235,7 @@ fn lies_about_the_size() {
     let put = |faults| {
         bench
             .server
-            .put("/f", Served::new(content.clone()).with(faults))
+            .put("/f", Served::new(content.clone()).with(faults));
     };
     put(claims(6 * MIB, true));
     let error = bench

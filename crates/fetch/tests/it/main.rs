@@ -1,5 +1,11 @@
 //! Downloads against a file server that misbehaves, hostile archives, and pip as it is here.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::similar_names,
+    reason = "helpers of tests fail the test that asked; a fetcher fetches what is then fetched"
+)]
+
 mod archives;
 mod bench;
 mod changes;

@@ -5,7 +5,7 @@ use llamatelemetry_fetch::{Download, Fetcher};
 use llamatelemetry_progress::{Progress, Silent, Task, TaskHandle};
 use llamatelemetry_settings::{Environment, Flags, resolve};
 use llamatelemetry_testbed::{Faults, Served};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -45,7 +45,8 @@ impl Progress for Told {
     }
 
     fn note(&self, message: &str) {
-        println!("lt-note {message}");
+        let line = format!("lt-note {message}\n");
+        std::io::stdout().write_all(line.as_bytes()).unwrap();
     }
 }
 

@@ -1,7 +1,7 @@
 //! Hosts that do not answer, proxies, offline mode.
 
 use crate::bench::{PATIENCE, bench, bytes, download, fetcher, sha256};
-use llamatelemetry_fetch::{Download, FetchError, Fetcher, Reachability};
+use llamatelemetry_fetch::{Download, FetchError, Fetcher};
 use llamatelemetry_progress::Silent;
 use llamatelemetry_settings::Environment;
 use llamatelemetry_testbed::{Faults, Served, scratch_home};
@@ -71,10 +71,7 @@ fn the_budget_is_one_for_all_fetchers_of_a_process() {
     bench.server.put("/s", silent());
     let mut settings = bench.settings();
     settings.network.give_up_after = GIVE_UP;
-    let reach = Reachability::fresh();
-    let fetchers: Vec<Fetcher> = (0..3)
-        .map(|_| fetcher(&settings).with_reachability(reach.clone()))
-        .collect();
+    let fetchers: Vec<Fetcher> = (0..3).map(|_| Fetcher::new(&settings).unwrap()).collect();
     let begun = Instant::now();
     std::thread::scope(|scope| {
         for fetcher in &fetchers {
