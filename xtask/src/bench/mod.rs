@@ -1,17 +1,15 @@
 //! Benchmarks beside their peers, measured in the same run.
 //!
-//! Ours and each peer are programs that print one JSON object a line: [`Measure`]. They are paired
-//! by case and metric; where both give a digest of what they made, the digests must be equal.
+//! Figures of ours and of a peer are paired by case and metric; where both give a digest of what
+//! they made, the digests must be equal.
 
 mod gguf;
 mod report;
 mod startup;
 
-use crate::project::{Project, output};
-use anyhow::{Context as _, Result, bail};
+use crate::project::Project;
+use anyhow::{Result, bail};
 use report::Report;
-use serde::Deserialize;
-use std::process::Command;
 
 /// Which benchmark, and in which form.
 #[derive(Debug, clap::Args)]
@@ -39,36 +37,15 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// What a measuring program prints, one a line.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+/// One figure of one program; lower is better.
+#[derive(Debug, Clone, PartialEq)]
 struct Measure {
     case: String,
     metric: String,
     unit: String,
     value: f64,
-    #[serde(default)]
-    better: Better,
     /// Of what was made, where ours and the peer must make the same.
-    #[serde(default)]
     digest: Option<String>,
-}
-
-/// Which way is better.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Better {
-    #[default]
-    Lower,
-    Higher,
-}
-
-/// Runs a measuring program.
-fn measured(command: &mut Command) -> Result<Vec<Measure>> {
-    let printed = String::from_utf8(output(command)?)?;
-    printed
-        .lines()
-        .map(|line| serde_json::from_str(line).with_context(|| format!("not a measure: {line}")))
-        .collect()
 }
 
 /// The middle of several runs.

@@ -1,6 +1,6 @@
 //! The report of a benchmark: a table for people, a document for machines.
 
-use super::{Better, Measure};
+use super::Measure;
 use anyhow::{Result, bail};
 use serde::Serialize;
 use std::fmt;
@@ -60,10 +60,7 @@ pub(super) fn paired(ours: Vec<Measure>, peer: &str, theirs: &[Measure]) -> Resu
                     our.metric
                 );
             }
-            let ratio = match our.better {
-                Better::Lower => their.value / our.value,
-                Better::Higher => our.value / their.value,
-            };
+            let ratio = their.value / our.value;
             Ok(Row {
                 peer: Some(peer.to_owned()),
                 theirs: Some(their.value),
@@ -160,7 +157,6 @@ mod tests {
             metric: "decode_check_ms".to_owned(),
             unit: "ms".to_owned(),
             value,
-            better: Better::Lower,
             digest: Some(digest.to_owned()),
         }
     }

@@ -5,7 +5,7 @@
 //! until it answers.
 
 use super::report::{Row, paired};
-use super::{Better, Measure, median};
+use super::{Measure, median};
 use crate::project::{Project, run as finish};
 use crate::testbed::Prepared;
 use anyhow::{Context as _, Result, bail};
@@ -46,7 +46,6 @@ pub(super) fn run(project: &Project) -> Result<Vec<Row>> {
         metric: metric.to_owned(),
         unit: "ms".to_owned(),
         value,
-        better: Better::Lower,
         digest: None,
     };
     let (ours, theirs) = (median(ours), median(theirs));
