@@ -34,11 +34,8 @@ impl Drop for Owner {
     }
 }
 
-/// Starts an owner. `None` where there is no real server.
-pub(crate) fn launch(role: Role) -> Option<Owner> {
-    if role.real {
-        place().real()?;
-    }
+/// Starts an owner.
+pub(crate) fn launch(role: Role) -> Owner {
     let text = format!("{} {}", role.real, role.from_ended_thread);
     let mut process = Command::new(std::env::current_exe().expect("this binary"))
         .args(["--exact", "owner::play", "--nocapture"])
@@ -54,11 +51,11 @@ pub(crate) fn launch(role: Role) -> Option<Owner> {
     });
     let told = told.expect("what the owner tells");
     let (server, place) = told.split_once(' ').expect("two words");
-    Some(Owner {
+    Owner {
         process,
         server: server.parse().expect("a process id"),
         place: place.into(),
-    })
+    }
 }
 
 /// No test: plays the owner when it is told to, until it is killed.
@@ -70,7 +67,7 @@ fn play() {
     let (real, from_ended_thread) = role.split_once(' ').expect("two words");
     let place = place();
     let spec = if real == "true" {
-        place.real().expect("a real server")
+        place.real()
     } else {
         place.stub(&format!("{READY}\nexec sleep 1000"))
     };

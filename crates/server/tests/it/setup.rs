@@ -2,7 +2,6 @@
 
 use llamatelemetry_progress::Silent;
 use llamatelemetry_server::{LaunchSpec, ServerError, ServerProcess};
-use llamatelemetry_settings::Environment;
 use llamatelemetry_testbed::{ScratchHome, scratch_home, until};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -26,6 +25,7 @@ const HELP: &str = "\
 --port PORT                             port
 --api-key-file FNAME                    keys
 --ctx-size N                            context
+--threads N                             threads
 ";
 
 /// A home, a runtime folder and a model of a test's own.
@@ -65,18 +65,24 @@ impl Place {
         self.spec(&program, &self.model())
     }
 
-    /// The real server behind a script that runs this first; `None` where there is none.
-    pub(crate) fn real_behind(&self, script: &str) -> Option<LaunchSpec> {
-        let (server, model) = real()?;
-        let text = format!("#!/bin/sh\n{script}\nexec '{}' \"$@\"\n", server.display());
-        let program = self.script("wrapped", &text);
-        Some(self.spec(&program, &model))
+    /// The real server behind a script that runs this first.
+    pub(crate) fn real_behind(&self, script: &str) -> LaunchSpec {
+        let mut spec = self.real();
+        let text = format!(
+            "#!/bin/sh\n{script}\nexec '{}' \"$@\"\n",
+            spec.program.display()
+        );
+        spec.program = self.script("wrapped", &text);
+        spec
     }
 
-    /// The real server with the real model; `None` where there is none.
-    pub(crate) fn real(&self) -> Option<LaunchSpec> {
-        let (server, model) = real()?;
-        Some(self.spec(&server, &model))
+    /// The real server with the real model.
+    pub(crate) fn real(&self) -> LaunchSpec {
+        let runtime = llamatelemetry_testbed::runtime();
+        let model = llamatelemetry_testbed::smollm2();
+        let mut spec = self.spec(&runtime.server, &model.path);
+        spec.library_dirs = runtime.library_dirs;
+        spec
     }
 
     /// An executable script of this text.
@@ -106,19 +112,6 @@ impl Place {
             })
             .unwrap_or_default()
     }
-}
-
-/// The real server and model; says so where there are none.
-fn real() -> Option<(PathBuf, PathBuf)> {
-    let environment = Environment::from_process();
-    let named = |name| environment.get_os(name).map(PathBuf::from);
-    let found = named("LLAMATELEMETRY_TEST_LLAMA_SERVER").zip(named("LLAMATELEMETRY_TEST_MODEL"));
-    if found.is_none() {
-        llamatelemetry_testbed::skip(
-            "LLAMATELEMETRY_TEST_LLAMA_SERVER and LLAMATELEMETRY_TEST_MODEL are not set",
-        );
-    }
-    found
 }
 
 /// Starts a server that is expected to start.

@@ -11,7 +11,7 @@ use std::time::Duration;
 #[test]
 fn a_real_server_starts_on_a_private_socket_and_stops() {
     let place = place();
-    let Some(spec) = place.real() else { return };
+    let spec = place.real();
     let server = start(&spec);
     let Address::Unix(socket) = server.address().clone() else {
         panic!("{} is no socket", server.address());
@@ -35,7 +35,7 @@ fn a_real_server_starts_on_a_private_socket_and_stops() {
 #[test]
 fn two_servers_at_once_have_sockets_of_their_own() {
     let place = place();
-    let Some(spec) = place.real() else { return };
+    let spec = place.real();
     let (one, two) = std::thread::scope(|scope| {
         let one = scope.spawn(|| start(&spec));
         let two = scope.spawn(|| start(&spec));
@@ -51,7 +51,7 @@ fn two_servers_at_once_have_sockets_of_their_own() {
 #[test]
 fn the_environment_of_a_server_is_the_list() {
     let place = place();
-    let Some(spec) = place.real() else { return };
+    let spec = place.real();
     let server = start(&spec);
     let environment = std::fs::read_to_string(format!("/proc/{}/environ", server.pid()))
         .expect("the server's environment");
@@ -78,7 +78,7 @@ fn the_environment_of_a_server_is_the_list() {
 #[test]
 fn settings_reach_the_server() {
     let place = place();
-    let Some(mut spec) = place.real() else { return };
+    let mut spec = place.real();
     spec.options = ServerSettings {
         context: Some(512),
         parallel: Some(2),
@@ -99,7 +99,7 @@ fn settings_reach_the_server() {
 #[test]
 fn the_overhead_of_a_start_is_small() {
     let place = place();
-    let Some(spec) = place.real() else { return };
+    let spec = place.real();
     let mut overheads: Vec<Duration> = (0..5)
         .map(|_| {
             let server = start(&spec);
@@ -122,9 +122,7 @@ fn the_overhead_of_a_start_is_small() {
 fn a_build_that_does_not_report_its_state_is_asked() {
     let place = place();
     for listen in [Listen::UnixSocket, Listen::Loopback(0)] {
-        let Some(mut spec) = place.real_behind("unset LLAMA_SERVER_ROUTER_PORT") else {
-            return;
-        };
+        let mut spec = place.real_behind("unset LLAMA_SERVER_ROUTER_PORT");
         spec.listen = listen;
         let server = start(&spec);
         let client = blocking::Client::new(server.address().clone(), server.key().cloned());
@@ -143,9 +141,7 @@ fn an_older_build_with_plain_logs_and_no_sockets_gets_a_port() {
     let place = place();
     let older = "unset LLAMA_SERVER_ROUTER_PORT\n\
                  for word; do [ \"$word\" = --log-jsonl ] && exit 9; done";
-    let Some(mut spec) = place.real_behind(older) else {
-        return;
-    };
+    let mut spec = place.real_behind(older);
     let help = "[ \"$1\" = --help ] && exec sed -e 's/UNIX socket/-/' -e '/jsonl/d' HELP\n";
     let (text, kept) = (
         place.home.root().join("wrapped"),
@@ -182,9 +178,7 @@ fn a_config_file_that_was_read_is_told() {
         "export XDG_CONFIG_HOME='{}'",
         place.home.root().join("config").display()
     );
-    let Some(spec) = place.real_behind(&script) else {
-        return;
-    };
+    let spec = place.real_behind(&script);
     let server = start(&spec);
     let found = server.config_files();
     assert_eq!(found.files, [file]);
@@ -198,7 +192,7 @@ fn the_users_own_config_file_is_not_read() {
     let config = place.home.root().join("user/.config/llama.cpp");
     std::fs::create_dir_all(&config).expect("a folder");
     std::fs::write(config.join("config.ini"), "[*]\nparallel = 3\n").expect("a config file");
-    let Some(spec) = place.real() else { return };
+    let spec = place.real();
     let server = start(&spec);
     assert!(server.config_files().files.is_empty());
     assert_eq!(server.config_files().warning(), None);
@@ -244,7 +238,7 @@ fn an_unknown_flag_is_refused_before_the_start() {
 #[test]
 fn a_flag_that_only_the_server_judges_is_a_bad_flag() {
     let place = place();
-    let Some(mut spec) = place.real() else { return };
+    let mut spec = place.real();
     spec.options.extra_args = vec!["--ctx-size".into(), "many".into()];
     let ServerError::Exited(exit) = failure(&spec) else {
         panic!("another error");

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 #[test]
 fn a_killed_server_is_said_to_be_killed_with_its_last_lines() {
     let place = place();
-    let Some(spec) = place.real() else { return };
+    let spec = place.real();
     let server = start(&spec);
     signal("KILL", server.pid());
     let exit = server.wait_exit(PATIENCE).expect("an exit");
@@ -26,7 +26,7 @@ fn a_killed_server_is_said_to_be_killed_with_its_last_lines() {
 #[test]
 fn a_stopped_server_is_killed_after_the_grace() {
     let place = place();
-    let Some(spec) = place.real() else { return };
+    let spec = place.real();
     let server = start(&spec);
     signal("STOP", server.pid());
     let pid = server.pid();
@@ -68,7 +68,7 @@ fn what_a_crashed_server_started_does_not_outlive_it() {
 #[test]
 fn dropping_a_server_stops_it() {
     let place = place();
-    let Some(spec) = place.real() else { return };
+    let spec = place.real();
     let server = start(&spec);
     let pid = server.pid();
     drop(server);
@@ -79,7 +79,7 @@ fn dropping_a_server_stops_it() {
 #[test]
 fn a_server_that_works_on_a_request_stops_too() {
     let place = place();
-    let Some(spec) = place.real() else { return };
+    let spec = place.real();
     let server = start(&spec);
     let client = blocking::Client::new(server.address().clone(), None).expect("a client");
     let request = CompletionRequest {
@@ -98,7 +98,7 @@ fn a_server_that_works_on_a_request_stops_too() {
 #[test]
 fn stopping_twice_says_the_same() {
     let place = place();
-    let Some(spec) = place.real() else { return };
+    let spec = place.real();
     let server = start(&spec);
     let first = server.shut_down(GRACE);
     assert_eq!(server.shut_down(GRACE), first);
