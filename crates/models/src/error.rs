@@ -113,7 +113,7 @@ pub enum ModelError {
     NoSuchQuant {
         /// The repository.
         repo: String,
-        /// What was asked for: "Q4_K_M", "GGUF file".
+        /// What was asked for, as a person would say it: "quantization `Q4_K_M`".
         wanted: String,
         /// The quantizations that it has.
         available: Vec<String>,

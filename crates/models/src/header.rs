@@ -19,7 +19,7 @@ pub enum NotGguf {
     LfsPointer,
     /// A safetensors file.
     Safetensors,
-    /// A PyTorch file or a zip archive.
+    /// A zip archive, as which `PyTorch` writes its files.
     Zip,
     /// A gzip archive.
     Gzip,

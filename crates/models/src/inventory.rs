@@ -3,7 +3,7 @@
 
 use crate::catalogue::{CatalogueEntry, CatalogueSource};
 use crate::context::{Context, Fetching};
-use crate::hub::{RepoCache, display_name};
+use crate::hub::{RepoCache, display_name, promised_digest};
 use crate::ledger::{self, Ledger};
 use crate::store::Origin;
 use crate::{LocalModel, ModelError, ModelSource, digest, files, folders, in_use, ollama};
@@ -138,7 +138,7 @@ fn of_repository(
             }
             let shards: Vec<PathBuf> = parts.iter().map(|part| snapshot.join(part)).collect();
             let promised: Option<Vec<String>> =
-                shards.iter().map(|shard| cache.digest(shard)).collect();
+                shards.iter().map(|shard| promised_digest(shard)).collect();
             let model = LocalModel {
                 name: catalogue_name(repo, path)
                     .map_or_else(|| display_name(repo, path), str::to_owned),

@@ -74,7 +74,7 @@ pub fn prune(settings: &Settings, options: &PruneOptions) -> Result<PruneReport,
         ..PruneReport::default()
     };
     for found in list(settings)? {
-        let ours = found.model.path.starts_with(settings.home.models());
+        let ours = remove::is_ours(&found.model.path, settings);
         let of_hub = matches!(found.model.source, ModelSource::Hub { .. })
             && options.scope == Scope::HomeAndHub
             && ledger.entry(&found.model.path).fetched;

@@ -3,6 +3,7 @@
 use crate::hub::RepoCache;
 use crate::in_use::Idle;
 use crate::ledger::{self, Ledger};
+use crate::store::Origin;
 use crate::{LocalModel, ModelError, ModelSource, find};
 use llamatelemetry_settings::Settings;
 use serde::Serialize;
@@ -66,9 +67,20 @@ fn set_pin(name: &str, settings: &Settings, pinned: bool) -> Result<LocalModel, 
     Ok(model)
 }
 
+/// Whether a file lies in our home: truly, not only by its name.
+pub(crate) fn is_ours(path: &Path, settings: &Settings) -> bool {
+    match (
+        std::fs::canonicalize(path),
+        std::fs::canonicalize(settings.home.models()),
+    ) {
+        (Ok(path), Ok(models)) => path.starts_with(models),
+        _ => false,
+    }
+}
+
 /// Who else a model belongs to, and whether it may be removed by force.
 fn owner(model: &LocalModel, settings: &Settings) -> Option<(&'static str, bool)> {
-    if model.path.starts_with(settings.home.models()) {
+    if is_ours(&model.path, settings) {
         return None;
     }
     Some(match model.source {
@@ -92,8 +104,7 @@ pub(crate) fn take_away(model: &LocalModel, settings: &Settings) -> Result<Remov
     let removed = if let ModelSource::Hub { repo, .. } = &model.source {
         from_hub_cache(&files, &RepoCache::new(&settings.models.hub_cache, repo))?
     } else {
-        let folder = model.path.parent().unwrap_or(&model.path);
-        from_home(&files, folder)?
+        from_home(&files)?
     };
     Ledger::change(&settings.home, |ledger| ledger.forget(&key))?;
     Ok(Removed {
@@ -103,10 +114,22 @@ pub(crate) fn take_away(model: &LocalModel, settings: &Settings) -> Result<Remov
     })
 }
 
-/// Removes a model's own folder.
-fn from_home(files: &[PathBuf], folder: &Path) -> Result<(Vec<PathBuf>, u64), ModelError> {
+/// Removes a model's files, and its folder if that is the model's own.
+fn from_home(files: &[PathBuf]) -> Result<(Vec<PathBuf>, u64), ModelError> {
     let bytes = crate::inventory::size_of(files);
-    std::fs::remove_dir_all(folder).map_err(|source| ModelError::io("remove", folder, source))?;
+    let own = files
+        .first()
+        .and_then(|file| file.parent())
+        .filter(|folder| Origin::read(folder).is_some());
+    if let Some(folder) = own {
+        std::fs::remove_dir_all(folder)
+            .map_err(|source| ModelError::io("remove", folder, source))?;
+    } else {
+        // A file that somebody put there by hand, perhaps beside others.
+        for file in files {
+            std::fs::remove_file(file).map_err(|source| ModelError::io("remove", file, source))?;
+        }
+    }
     Ok((files.to_vec(), bytes))
 }
 

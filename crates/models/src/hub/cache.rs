@@ -97,13 +97,6 @@ impl RepoCache {
         commits
     }
 
-    /// The SHA-256 of a file as the name of its object says it.
-    pub(crate) fn digest(&self, file: &Path) -> Option<String> {
-        let object = std::fs::read_link(file).ok()?;
-        let name = object.file_name()?.to_str()?;
-        is_sha256(name).then(|| name.to_ascii_lowercase())
-    }
-
     /// The GGUF files of a commit that are wholly here, sorted by path.
     pub(crate) fn files(&self, commit: &str) -> Vec<String> {
         let root = self.snapshot(commit);
@@ -191,6 +184,13 @@ pub(crate) fn is_inside(path: &str) -> bool {
 /// Whether a text is a commit's hash.
 pub(crate) fn is_commit(text: &str) -> bool {
     text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The SHA-256 of a file of a snapshot as the name of its object says it.
+pub(crate) fn promised_digest(file: &Path) -> Option<String> {
+    let object = std::fs::read_link(file).ok()?;
+    let name = object.file_name()?.to_str()?;
+    is_sha256(name).then(|| name.to_ascii_lowercase())
 }
 
 fn read_ref(path: &Path) -> Option<String> {

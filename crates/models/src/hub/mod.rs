@@ -4,7 +4,7 @@ mod cache;
 mod client;
 mod listing;
 
-pub(crate) use cache::RepoCache;
+pub(crate) use cache::{RepoCache, promised_digest};
 pub use client::endpoint;
 pub(crate) use client::offline;
 

@@ -78,8 +78,8 @@ fn the_list_tells_name_use_pins_and_duplicates() {
 #[test]
 fn prune_frees_nothing_that_is_pinned_or_in_use() {
     let server = FileServer::start().expect("a server");
-    let settings = scratch_home_settings();
-    let (home, settings) = (&settings.0, &settings.1);
+    let (_home, settings) = scratch_home_settings();
+    let settings = &settings;
     two_of_ours(&server, settings);
     server.put("/c.gguf", Served::new(gguf("c")));
     let (used, mark) = hold(&server.url("/c.gguf"), settings, &Silent).expect("held");
@@ -126,7 +126,6 @@ fn prune_frees_nothing_that_is_pinned_or_in_use() {
     let report = prune(settings, &everything_unused(Scope::Home)).expect("a report");
     assert_eq!(report.removed.len(), 2);
     assert!(list(settings).expect("a list").is_empty());
-    drop(home.root());
 }
 
 fn scratch_home_settings() -> (llamatelemetry_testbed::ScratchHome, Settings) {
@@ -313,4 +312,24 @@ fn an_older_commit_is_listed_until_it_is_removed() {
     remove("lab/C-GGUF", &settings, Force::Yes).expect("removed");
     assert!(!newer.path.exists());
     assert_eq!(list(&settings).expect("a list").len(), 1);
+}
+
+#[test]
+fn a_file_put_into_our_folder_by_hand_goes_alone() {
+    let (_home, settings) = scratch_home_settings();
+    let models = settings.home.models();
+    std::fs::create_dir_all(&models).expect("a folder");
+    for name in ["mine.gguf", "other.gguf"] {
+        std::fs::write(models.join(name), gguf(name)).expect("a file");
+    }
+    let path = models.join("mine.gguf");
+    remove(path.to_str().expect("UTF-8"), &settings, Force::No).expect("removed");
+    assert!(!path.exists() && models.join("other.gguf").is_file());
+    // A path that only reads as if it lay in our folder.
+    let outside = settings.home.root().join("outside.gguf");
+    std::fs::write(&outside, gguf("outside")).expect("a file");
+    let name = models.join("../outside.gguf");
+    let error = remove(name.to_str().expect("UTF-8"), &settings, Force::Yes).expect_err("not ours");
+    assert!(matches!(error, ModelError::NotOurs { .. }), "{error}");
+    assert!(outside.is_file());
 }

@@ -17,8 +17,8 @@ pub(crate) fn gguf_of(architecture: &str, name: &str, bytes: usize) -> Vec<u8> {
     let text = |text: &str| OwnedValue::String(text.as_bytes().to_vec());
     let floats = bytes / 4;
     // Not all zeros: two parts of one size must differ.
-    let data: Vec<u8> = (0..floats as u64)
-        .flat_map(|number| (number.wrapping_mul(2_654_435_761) as u32 >> 9).to_le_bytes())
+    let data: Vec<u8> = (0..floats)
+        .flat_map(|number| (number.wrapping_mul(2_654_435_761) as f32).to_le_bytes())
         .collect();
     let mut writer = GgufWriter::new();
     writer

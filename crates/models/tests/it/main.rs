@@ -1,5 +1,6 @@
 //! Models by every form of name, on scratch homes and local servers.
 
+mod full;
 mod hub;
 mod keeping;
 mod killed;

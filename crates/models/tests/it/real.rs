@@ -69,6 +69,10 @@ fn wheels(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).expect("the downloads");
     entries
         .filter_map(|entry| entry.expect("an entry").file_name().into_string().ok())
-        .filter(|name| name.ends_with(".whl"))
+        .filter(|name| {
+            Path::new(name)
+                .extension()
+                .is_some_and(|ending| ending == "whl")
+        })
         .collect()
 }

@@ -36,7 +36,7 @@ pub struct HubName {
 /// Which file of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HubChoice {
-    /// llama.cpp's default: Q4_K_M, else Q8_0, else the first.
+    /// llama.cpp's default: `Q4_K_M`, else `Q8_0`, else the first.
     Default,
     /// The file of this quantization, in any case of letters.
     Quant(String),
