@@ -2,8 +2,9 @@
 
 mod answers;
 mod failures;
+mod timed;
 
-use llamatelemetry::{InferenceEngine, LoadOptions, RequestRecord, Sink};
+use llamatelemetry::{GenerateOptions, InferenceEngine, LoadOptions, RequestRecord, Sink};
 use std::sync::{Arc, Mutex};
 
 /// Keeps every record.
@@ -38,10 +39,18 @@ pub(crate) async fn engine() -> (InferenceEngine, Arc<Kept>) {
 
 /// Runs a test's async body on a runtime of its own.
 pub(crate) fn run(body: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
+    tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap()
         .block_on(body);
+}
+
+/// The likeliest token each time, at most so many.
+pub(crate) fn greedy(max_tokens: u64) -> GenerateOptions {
+    GenerateOptions {
+        max_tokens: Some(max_tokens),
+        temperature: Some(0.0),
+        ..GenerateOptions::default()
+    }
 }
