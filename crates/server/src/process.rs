@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 
 /// A server that is dropped has so long to end before it is killed.
 const GRACE_OF_DROP: Duration = Duration::from_secs(2);
+/// An idle server ends within some 20 ms; freeing a large model takes longer.
+const ORDERLY_WITHIN: Duration = Duration::from_millis(500);
 /// A killed child is gone within this time, unless the kernel itself is stuck.
 const KILLED_WITHIN: Duration = Duration::from_secs(10);
 
@@ -162,18 +164,26 @@ impl ServerProcess {
             state.stop_asked = true;
             state.child_mode
         };
-        // In child mode the server waits for the end of its input even after SIGTERM; the line on
-        // its input is the way that ends it at once and in good order.
-        let told = child_mode && self.tell_to_end();
-        if told && let Some(exit) = self.wait_exit(grace / 2) {
+        // A server ends its work at once and then waits, without a limit, for clients whose
+        // answers it cut. Nothing is gained by waiting with it, so it is pressed soon.
+        let patience = ORDERLY_WITHIN.min(grace / 4);
+        // In child mode it waits for the end of its input even after SIGTERM; the line on its
+        // input is the way that ends it at once and in good order.
+        if child_mode
+            && self.tell_to_end()
+            && let Some(exit) = self.wait_exit(patience)
+        {
             return self.ended(exit);
         }
-        self.process.ask_to_end();
-        if !told {
+        // A second SIGTERM ends it wherever it is.
+        for _ in 0..2 {
+            self.process.ask_to_end();
             self.stdin().take();
+            if let Some(exit) = self.wait_exit(patience) {
+                return self.ended(exit);
+            }
         }
-        let left = grace.saturating_sub(asked.elapsed());
-        if let Some(exit) = self.wait_exit(left) {
+        if let Some(exit) = self.wait_exit(grace.saturating_sub(asked.elapsed())) {
             return self.ended(exit);
         }
         self.process.kill();
