@@ -79,6 +79,23 @@ struct Line {
     sha256: String,
 }
 
+/// Lines more than needed before the memory is written anew.
+const SLACK: usize = 200;
+
+/// Writes the memory anew without lines that no longer count. What another process adds at this
+/// very moment may be lost, which costs it one more hashing.
+fn shrink<'a>(path: &Path, lines: impl Iterator<Item = &'a Line>) {
+    let text: String = lines
+        .filter_map(|line| serde_json::to_string(line).ok())
+        .map(|line| line + "\n")
+        .collect();
+    let new = path.with_extension(format!("new-{}", std::process::id()));
+    let written = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, path));
+    if let Err(error) = written {
+        tracing::debug!(path = %path.display(), %error, "the memory of digests was not shrunk");
+    }
+}
+
 /// A file changed less than this long ago may change again without its time changing.
 const RACY: Duration = Duration::from_secs(2);
 
@@ -86,17 +103,21 @@ impl HashMemory {
     /// The memory of this home. Reads what is there; a damaged line is skipped.
     pub fn open(home: &Home) -> Result<Self, FetchError> {
         let path = home.ensure(home.cache())?.join("sha256.jsonl");
-        let known = match std::fs::read_to_string(&path) {
-            Ok(text) => text
-                .lines()
-                .filter_map(|line| serde_json::from_str::<Line>(line).ok())
-                .map(|line| (line.key, line.sha256))
-                .collect(),
-            Err(_) => BTreeMap::new(),
-        };
+        // Whatever is wrong with it, what it held can be computed again.
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        // By device and inode: of a file that changed, only the last state counts.
+        let known: BTreeMap<(u64, u64), Line> = text
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Line>(line).ok())
+            .map(|line| ((line.key.device, line.key.inode), line))
+            .collect();
+        if text.lines().count() > SLACK + 2 * known.len() {
+            shrink(&path, known.values());
+        }
+        let known = known.into_values().map(|line| (line.key, line.sha256));
         Ok(Self {
             path,
-            known: Mutex::new(known),
+            known: Mutex::new(known.collect()),
         })
     }
 
@@ -160,5 +181,34 @@ impl Key {
             seconds: metadata.mtime(),
             nanoseconds: metadata.mtime_nsec(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_does_not_grow_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::new(folder.path());
+        let file = folder.path().join("file");
+        std::fs::write(&file, b"x").unwrap();
+        let memory = HashMemory::open(&home).unwrap();
+        for number in 0..2 * SLACK {
+            memory.remember(&file, &format!("{number:064}")).unwrap();
+        }
+        let lines = || {
+            std::fs::read_to_string(&memory.path)
+                .unwrap()
+                .lines()
+                .count()
+        };
+        assert_eq!(lines(), 2 * SLACK);
+        let again = HashMemory::open(&home).unwrap();
+        assert_eq!(lines(), 1);
+        assert_eq!(again.recall(&file), Some(format!("{:064}", 2 * SLACK - 1)));
+        std::fs::write(&memory.path, b"not json\n").unwrap();
+        assert_eq!(HashMemory::open(&home).unwrap().recall(&file), None);
     }
 }

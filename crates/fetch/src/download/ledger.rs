@@ -296,3 +296,87 @@ impl Ledger {
             .map_err(|source| FetchError::write(&self.path, source, None))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(size: u64) -> Facts {
+        Facts {
+            version: VERSION,
+            source: "a source".to_owned(),
+            size,
+            part: SMALLEST_PART,
+            etag: Some("\"tag\"".to_owned()),
+            last_modified: Some("a date".to_owned()),
+            sha256: None,
+            boot: boot(),
+        }
+    }
+
+    #[test]
+    fn counts_outlast_the_process_and_after_a_restart_only_those_on_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.ledger");
+        let data = File::create(folder.path().join("a.part")).unwrap();
+        let ledger = Ledger::create(&path, facts(3 * SMALLEST_PART - 1)).unwrap();
+        assert_eq!(ledger.parts(), 3);
+        assert_eq!(ledger.length(2), SMALLEST_PART - 1);
+        ledger.record(0, SMALLEST_PART).unwrap();
+        ledger.record(2, 5).unwrap();
+        ledger.harden(&data).unwrap();
+        ledger.record(1, 7).unwrap();
+        let again = Ledger::open(&path).unwrap();
+        let counts = |ledger: &Ledger| (0..3).map(|part| ledger.written(part)).collect::<Vec<_>>();
+        if boot().is_some() {
+            assert_eq!(counts(&again), [SMALLEST_PART, 7, 5]);
+            assert_eq!(again.prefix(0), SMALLEST_PART + 7);
+            assert_eq!(
+                again.first_gap(),
+                (SMALLEST_PART + 7, 2 * SMALLEST_PART - 1)
+            );
+        }
+        let other = Facts {
+            boot: Some("another start of the machine".to_owned()),
+            ..again.facts().clone()
+        };
+        let mut header = serde_json::to_vec(&other).unwrap();
+        header.resize(HEADER - 1, b' ');
+        again.file.write_all_at(&header, 0).unwrap();
+        let restarted = Ledger::open(&path).unwrap();
+        assert_eq!(counts(&restarted), [SMALLEST_PART, 0, 5]);
+        assert_eq!(restarted.arrived(), SMALLEST_PART + 5);
+        assert_eq!(restarted.missing().collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn what_is_counted_must_be_in_the_data() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("a.part");
+        let ledger = Ledger::create(&folder.path().join("a.ledger"), facts(100)).unwrap();
+        assert!(!ledger.matches_data(&data));
+        std::fs::write(&data, [0; 10]).unwrap();
+        ledger.record(0, 10).unwrap();
+        assert!(ledger.matches_data(&data));
+        ledger.record(0, 11).unwrap();
+        assert!(!ledger.matches_data(&data));
+    }
+
+    #[test]
+    fn a_weak_tag_is_no_validator_for_ranges() {
+        let mut facts = facts(1);
+        assert_eq!(facts.if_range().as_deref(), Some("\"tag\""));
+        facts.etag = Some("W/\"tag\"".to_owned());
+        assert_eq!(facts.if_range().as_deref(), Some("a date"));
+        facts.last_modified = None;
+        assert_eq!(facts.if_range(), None);
+    }
+
+    #[test]
+    fn absurd_sizes_make_no_ledger() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.ledger");
+        assert!(Ledger::create(&path, facts(u64::MAX)).is_err());
+        assert!(!path.exists());
+    }
+}
