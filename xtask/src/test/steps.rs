@@ -83,6 +83,7 @@ pub(super) const STEPS: &[Step] = &[
                 "clippy",
                 "--workspace",
                 "--all-targets",
+                "--keep-going",
                 "--",
                 "-D",
                 "warnings",
@@ -97,7 +98,7 @@ pub(super) const STEPS: &[Step] = &[
         run: |run_| {
             run(run_
                 .project
-                .cargo(["doc", "--workspace", "--no-deps", "--quiet"])
+                .cargo(["doc", "--workspace", "--no-deps", "--quiet", "--keep-going"])
                 .env("RUSTDOCFLAGS", "-D warnings"))
         },
     },
