@@ -10,12 +10,17 @@ use llamatelemetry_progress::Silent;
 use llamatelemetry_server::{Exit, ExitClass, LaunchSpec, ServerError, ServerProcess};
 use llamatelemetry_settings::{GpuLayers, ServerSettings, Settings};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 /// A start shows no sign of life while CUDA code is translated for a new GPU, which can take
 /// minutes the first time.
 const START_LIMIT: Duration = Duration::from_secs(300);
 const STOP_GRACE: Duration = Duration::from_secs(5);
+/// Measurements of the queue signal at most, and what one must have had to wait for.
+const MEASUREMENTS: u32 = 6;
+const LEAST_WAIT: Duration = Duration::from_millis(5);
+const LEAST_PROMPT_MS: f64 = 1.0;
 /// Tokens of the answer that keeps the slot busy while another request waits.
 const BUSY_TOKENS: u64 = 400;
 /// Letters of the prompt whose evaluation must take a measurable time.
@@ -104,7 +109,7 @@ fn converse(process: &ServerProcess) -> Result<QueueSignal, Refusal> {
     }
     // Not to know is no refusal: progress events serve where the header does not.
     Ok(queue_signal(process, &client).unwrap_or_else(|error| {
-        tracing::debug!(%error, "the queue signal could not be measured");
+    tracing::debug!(%error, "the queue signal could not be measured");
         QueueSignal::Progress
     }))
 }
@@ -121,35 +126,62 @@ fn request(prompt: &str, tokens: u64) -> CompletionRequest {
     request
 }
 
-/// Whether a response's header arrives when a slot begins to work on the request. With the one
-/// slot busy, the header of a second request must wait for it, and must not wait for the evaluation
-/// of its own long prompt.
+/// Whether a response's header arrives when a slot begins to work on the request. Asked until two
+/// measurements agree: a busy machine may hold up either side of one.
 fn queue_signal(process: &ServerProcess, client: &Client) -> Result<QueueSignal, ApiError> {
-    let mut busy = client.completion_stream(&request(PROOF_PROMPT, BUSY_TOKENS), None)?;
-    if let Some(first) = busy.next() {
-        first?;
+    let mut votes = [0_u32; 2];
+    for _ in 0..MEASUREMENTS {
+        match judge(&measure(process, client)?) {
+            Some(QueueSignal::Headers) => votes[0] += 1,
+            Some(QueueSignal::Progress) => votes[1] += 1,
+            None => {}
+        }
+        match votes {
+            [2, _] => return Ok(QueueSignal::Headers),
+            [_, 2] => break,
+            _ => {}
+        }
     }
-    let waiter = Client::new(process.address().clone(), process.key().cloned())?;
-    let (drained, waited) = std::thread::scope(|scope| {
+    Ok(QueueSignal::Progress)
+}
+
+/// With the one slot busy, a second request is sent. Its header must wait for the slot, and must
+/// not wait for the evaluation of its own long prompt.
+fn measure(process: &ServerProcess, client: &Client) -> Result<Waited, ApiError> {
+    let second = Client::new(process.address().clone(), process.key().cloned())?;
+    std::thread::scope(|scope| {
+        let (go, gone) = sync_channel::<()>(1);
         let waiting = std::thread::Builder::new()
             .name("proof-waiter".to_owned())
-            .spawn_scoped(scope, || wait_for_slot(&waiter))
-            .map_err(ApiError::Runtime);
-        let drained = drain(&mut busy).map(|()| Instant::now());
-        let waited = waiting.and_then(|thread| {
-            thread
-                .join()
-                .unwrap_or_else(|_| Err(ApiError::Runtime(std::io::Error::other("thread died"))))
-        });
-        (drained, waited)
-    });
-    Ok(judge(drained?, &waited?))
+            .spawn_scoped(scope, move || {
+                // A sender that was dropped has failed and says why itself.
+                let _told = gone.recv();
+                wait_for_slot(&second)
+            })
+            .map_err(ApiError::Runtime)?;
+        let mut busy = client.completion_stream(&request(PROOF_PROMPT, BUSY_TOKENS), None)?;
+        if let Some(first) = busy.next() {
+            first?;
+        }
+        drop(go);
+        drain(&mut busy)?;
+        let slot_free = Instant::now();
+        let waited = waiting
+            .join()
+            .unwrap_or_else(|_| Err(ApiError::Runtime(std::io::Error::other("a thread died"))))?;
+        Ok(Waited {
+            slot_free: Some(slot_free),
+            ..waited
+        })
+    })
 }
 
 /// What a request that found the slot busy saw.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Waited {
     sent: Instant,
+    /// When the request before it had its last token.
+    slot_free: Option<Instant>,
     header: Instant,
     first: Instant,
     prompt_ms: f64,
@@ -171,6 +203,7 @@ fn wait_for_slot(client: &Client) -> Result<Waited, ApiError> {
         .map_or(0.0, |timings| timings.prompt_ms);
     Ok(Waited {
         sent,
+        slot_free: None,
         header,
         first,
         prompt_ms,
@@ -184,14 +217,12 @@ fn drain(stream: &mut AnswerStream) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn judge(slot_free: Instant, waited: &Waited) -> QueueSignal {
-    let to_wait = slot_free.saturating_duration_since(waited.sent);
+/// `None` where there was too little to wait for.
+fn judge(waited: &Waited) -> Option<QueueSignal> {
+    let to_wait = waited.slot_free?.saturating_duration_since(waited.sent);
     let to_header = waited.header.saturating_duration_since(waited.sent);
     let to_first = waited.first.saturating_duration_since(waited.header);
-    let waited_for_slot = to_header * 2 >= to_wait;
-    let ahead_of_prefill = to_first.as_secs_f64() * 1000.0 >= waited.prompt_ms / 2.0;
-    // Both tell nothing where there was nothing to wait for.
-    let measurable = !to_wait.is_zero() && waited.prompt_ms > 0.0;
+    eprintln!("{to_wait:?} {to_header:?} {to_first:?} {}", waited.prompt_ms);
     tracing::debug!(
         ?to_wait,
         ?to_header,
@@ -199,11 +230,16 @@ fn judge(slot_free: Instant, waited: &Waited) -> QueueSignal {
         prompt_ms = waited.prompt_ms,
         "queue signal"
     );
-    if measurable && waited_for_slot && ahead_of_prefill {
+    if to_wait < LEAST_WAIT || waited.prompt_ms < LEAST_PROMPT_MS {
+        return None;
+    }
+    let waited_for_slot = to_header * 2 >= to_wait;
+    let ahead_of_prefill = to_first.as_secs_f64() * 1000.0 >= waited.prompt_ms / 2.0;
+    Some(if waited_for_slot && ahead_of_prefill {
         QueueSignal::Headers
     } else {
         QueueSignal::Progress
-    }
+    })
 }
 
 fn refused(error: &ServerError) -> Refusal {
@@ -254,32 +290,26 @@ fn by_exit(exit: &Exit) -> Refusal {
 mod tests {
     use super::*;
 
-    fn waited(header: u64, first: u64, prompt_ms: f64) -> (Instant, Waited) {
+    fn signal(header: u64, first: u64, prompt_ms: f64) -> Option<QueueSignal> {
         let sent = Instant::now();
         let at = |millis| sent + Duration::from_millis(millis);
-        (
-            at(100),
-            Waited {
-                sent,
-                header: at(header),
-                first: at(first),
-                prompt_ms,
-            },
-        )
+        judge(&Waited {
+            sent,
+            slot_free: Some(at(100)),
+            header: at(header),
+            first: at(first),
+            prompt_ms,
+        })
     }
 
     #[test]
     fn the_signal_is_the_header_only_if_it_comes_with_the_slot() {
-        let signal = |header, first, prompt_ms| {
-            let (free, waited) = waited(header, first, prompt_ms);
-            judge(free, &waited)
-        };
-        assert_eq!(signal(101, 131, 30.0), QueueSignal::Headers);
+        assert_eq!(signal(101, 131, 30.0), Some(QueueSignal::Headers));
         // At once, before the slot is free.
-        assert_eq!(signal(1, 131, 30.0), QueueSignal::Progress);
+        assert_eq!(signal(1, 131, 30.0), Some(QueueSignal::Progress));
         // Only with the first token.
-        assert_eq!(signal(131, 131, 30.0), QueueSignal::Progress);
+        assert_eq!(signal(131, 131, 30.0), Some(QueueSignal::Progress));
         // Nothing to measure.
-        assert_eq!(signal(101, 131, 0.0), QueueSignal::Progress);
+        assert_eq!(signal(101, 131, 0.0), None);
     }
 }
