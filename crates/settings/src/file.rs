@@ -1,7 +1,8 @@
 //! The config file: keys with their values and lines.
 
 use crate::table::{OTEL_TABLE, SETTINGS, Setting, setting};
-use crate::{SettingsError, guard, nearest, variables};
+use crate::{SettingsError, guard, nearest, nearest_settings, variables};
+use std::io;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -34,7 +35,7 @@ impl ConfigFile {
     pub(crate) fn read(path: PathBuf, must_exist: bool) -> Result<Option<Self>, SettingsError> {
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => {
+            Err(error) if !must_exist && is_absent(&error) => {
                 return Ok(None);
             }
             Err(source) => return Err(SettingsError::Read { path, source }),
@@ -115,13 +116,7 @@ impl ConfigFile {
         let nearest = if let Some(name) = key.strip_prefix("telemetry.otel.") {
             nearest(name, variables::otel_names(), 3)
         } else {
-            // A name without a dot may be meant as a table's.
-            let tables = SETTINGS
-                .iter()
-                .filter(|_| !key.contains('.'))
-                .filter_map(|setting| Some(setting.key.split_once('.')?.0));
-            let keys = SETTINGS.iter().map(|setting| setting.key);
-            nearest(&key, keys.chain(tables), 3)
+            nearest_settings(&key)
         };
         SettingsError::UnknownKey {
             key,
@@ -135,6 +130,14 @@ impl ConfigFile {
         let before = self.text.as_bytes().iter().take(offset);
         before.filter(|byte| **byte == b'\n').count() + 1
     }
+}
+
+/// There is no such file; that a folder of its path is none either shows when the home is used.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 /// Whether settings lie below this key.

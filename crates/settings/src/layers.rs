@@ -3,7 +3,7 @@
 use crate::field::Context;
 use crate::file::{ConfigFile, Target};
 use crate::table::{Fallback, OTEL_TABLE, SETTINGS, Setting, setting};
-use crate::{Environment, Settings, SettingsError, guard, nearest, redact, variables};
+use crate::{Environment, Settings, SettingsError, guard, nearest_settings, redact, variables};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -26,7 +26,7 @@ impl Flags {
     pub fn set(&mut self, key: &str, text: impl Into<OsString>) -> Result<(), SettingsError> {
         let known = setting(key).ok_or_else(|| SettingsError::NoSuchSetting {
             key: key.to_owned(),
-            nearest: nearest(key, SETTINGS.iter().map(|setting| setting.key), 3),
+            nearest: nearest_settings(key),
         })?;
         self.typed.entry(known.key).or_default().push(text.into());
         Ok(())

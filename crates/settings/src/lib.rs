@@ -29,7 +29,7 @@ pub use nearest::nearest;
 pub use pages::{settings_reference, variables_reference};
 pub use secret::Secret;
 pub use source::Source;
-pub use table::{Fallback, Flag, FlagGroup, SETTINGS, Setting, setting};
+pub use table::{Fallback, Flag, FlagGroup, SETTINGS, Setting, nearest_settings, setting};
 pub use values::{
     BackendChoice, Bootstrap, GpuLayers, Mirrors, ModelSettings, NetworkSettings, RuntimeSettings,
     ServerSettings, Settings, TelemetrySettings,

@@ -370,3 +370,26 @@ pub(crate) const OTEL_TABLE: &str = "telemetry.otel";
 pub fn setting(key: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.key == key)
 }
+
+/// The keys, and tables of keys, that look like a mistyped one, nearest first.
+pub fn nearest_settings(key: &str) -> Vec<&'static str> {
+    let keys = || SETTINGS.iter().map(|setting| setting.key);
+    if key.contains('.') {
+        return crate::nearest(key, keys(), NEAREST);
+    }
+    // A name without a dot may be meant as a table's, or as the last part of a key.
+    let tables = keys().filter_map(|key| Some(key.split_once('.')?.0));
+    let lasts = || keys().filter_map(|key| Some((key.rsplit_once('.')?.1, key)));
+    let parts = tables.chain(lasts().map(|(last, _)| last));
+    crate::nearest(key, parts, NEAREST)
+        .into_iter()
+        .map(|part| {
+            lasts()
+                .find(|(last, _)| *last == part)
+                .map_or(part, |(_, key)| key)
+        })
+        .collect()
+}
+
+/// How many keys are named at most.
+const NEAREST: usize = 3;
