@@ -103,3 +103,30 @@ pub mod attribute {
     /// SHA-256 of the model's file.
     pub const MODEL_SHA256: &str = "llamacpp.model.sha256";
 }
+
+#[cfg(test)]
+mod tests {
+    /// Every name of this file, read from its own text.
+    fn names() -> impl Iterator<Item = &'static str> {
+        include_str!("names.rs")
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("pub const ")?.split_once("= "))
+            .map(|(_, value)| value.trim_matches([';', '"']))
+    }
+
+    #[test]
+    fn every_attribute_is_in_the_docs() {
+        let docs = include_str!("../../../docs/telemetry.md");
+        let attributes: Vec<_> = names()
+            .filter(|name| {
+                ["gen_ai.", "llamacpp.", "error."]
+                    .iter()
+                    .any(|space| name.starts_with(space))
+            })
+            .collect();
+        assert!(attributes.len() > 30);
+        for name in attributes {
+            assert!(docs.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+}

@@ -75,6 +75,12 @@ fn milliseconds(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1e3)
 }
 
+/// Six digits after the point are enough for a person; trailing zeros say nothing.
+fn decimal(number: f64) -> String {
+    let text = format!("{number:.6}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 fn request_figures(root: &SpanData) -> Vec<String> {
     let input = find(root, attribute::INPUT_TOKENS);
     let output = find(root, attribute::OUTPUT_TOKENS);
@@ -126,7 +132,10 @@ fn identity(f: &mut fmt::Formatter<'_>, root: &SpanData) -> fmt::Result {
 fn attributes(f: &mut fmt::Formatter<'_>, root: &SpanData) -> fmt::Result {
     let mut column = 0;
     for KeyValue { key, value, .. } in &root.attributes {
-        let value = value.to_string().replace(char::is_control, " ");
+        let value = match value {
+            Value::F64(number) => decimal(*number),
+            other => other.to_string().replace(char::is_control, " "),
+        };
         let short = cut(&value, LONGEST_VALUE);
         let mark = if short.len() < value.len() { "…" } else { "" };
         let item = format!("{key}={short}{mark}");

@@ -2,6 +2,7 @@
 
 mod console;
 mod delivery;
+mod log;
 mod mapping;
 mod receiver;
 mod rotel;
