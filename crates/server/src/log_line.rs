@@ -32,7 +32,8 @@ pub struct LogLine {
 /// A slot began to work on a request: the one public sign of which slot serves which request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SlotLaunch {
-    /// When the line arrived here.
+    /// When it happened, to within a millisecond or so: by the server's own clock where its log
+    /// tells it, else when the line arrived. Lines may lag on a busy machine.
     pub at: Instant,
     /// The server's own clock: microseconds since its start, if the line says so.
     pub server_micros: Option<u64>,

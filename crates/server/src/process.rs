@@ -116,14 +116,15 @@ impl ServerProcess {
     }
 
     /// The slots that began to work on a request at this moment or later, oldest first, among the
-    /// last 1024. A line arrives within a millisecond or so of what it tells.
+    /// last 1024. Waits for the first of them at most `patience`: on a busy machine a log line can
+    /// lag behind the answer it belongs to.
+    pub fn wait_slot_launches(&self, since: Instant, patience: Duration) -> Vec<SlotLaunch> {
+        self.watch.launches_since(since, patience)
+    }
+
+    /// The same, without waiting.
     pub fn slot_launches(&self, since: Instant) -> Vec<SlotLaunch> {
-        let state = self.watch.lock();
-        let launches = state.launches.iter();
-        launches
-            .filter(|launch| launch.at >= since)
-            .copied()
-            .collect()
+        self.watch.launches_since(since, Duration::ZERO)
     }
 
     /// Config files of llama.cpp that it read, and what they changed. Worth a warning to the user

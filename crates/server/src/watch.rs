@@ -37,6 +37,8 @@ pub(crate) struct State {
     pub(crate) ready: Option<(Instant, serde_json::Value)>,
     /// Where the log says that it listens.
     pub(crate) listening: Option<Address>,
+    /// When the server's own clock began, by the line that lagged least.
+    clock_began: Option<Instant>,
     /// The server's own clock at its last line, microseconds.
     pub(crate) server_micros: Option<u64>,
     /// Config files that the log says are used.
@@ -62,6 +64,7 @@ impl Watch {
                 loading: None,
                 ready: None,
                 listening: None,
+                clock_began: None,
                 server_micros: None,
                 config_files: Vec::new(),
                 last_sign: Instant::now(),
@@ -131,7 +134,14 @@ impl Watch {
         let mut notable = false;
         let mut state = self.lock();
         state.last_sign = line.at;
-        state.server_micros = line.server_micros.or(state.server_micros);
+        if let Some(micros) = line.server_micros {
+            state.server_micros = Some(micros);
+            let began = line.at.checked_sub(Duration::from_micros(micros));
+            state.clock_began = match (state.clock_began, began) {
+                (Some(known), Some(began)) => Some(known.min(began)),
+                (known, began) => known.or(began),
+            };
+        }
         if let Some((slot, task)) = log_line::slot_launch(&line.text) {
             keep(
                 &mut state.launches,
@@ -157,6 +167,25 @@ impl Watch {
         drop(state);
         if notable {
             self.changed.notify_all();
+        }
+    }
+
+    /// The slot launches at this moment or later, waiting for the first of them at most so long.
+    pub(crate) fn launches_since(&self, since: Instant, patience: Duration) -> Vec<SlotLaunch> {
+        let deadline = Instant::now() + patience;
+        let mut state = self.lock();
+        loop {
+            let launches: Vec<SlotLaunch> = state
+                .launches
+                .iter()
+                .map(|launch| state.by_servers_clock(*launch))
+                .filter(|launch| launch.at >= since)
+                .collect();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !launches.is_empty() || left.is_zero() || state.exit.is_some() {
+                return launches;
+            }
+            state = self.wait(state, left);
         }
     }
 
@@ -193,6 +222,16 @@ impl Watch {
     }
 }
 
+impl State {
+    fn by_servers_clock(&self, launch: SlotLaunch) -> SlotLaunch {
+        let told = self.clock_began.zip(launch.server_micros);
+        let at = told.map_or(launch.at, |(began, micros)| {
+            began + Duration::from_micros(micros)
+        });
+        SlotLaunch { at, ..launch }
+    }
+}
+
 fn keep<T>(ring: &mut VecDeque<T>, most: usize, item: T) {
     if ring.len() == most {
         ring.pop_front();
@@ -208,5 +247,45 @@ pub(crate) fn trace(pid: u32, line: &LogLine) {
         LogLevel::Info => tracing::info!(target: "llama_server", pid, "{text}"),
         LogLevel::Warn => tracing::warn!(target: "llama_server", pid, "{text}"),
         LogLevel::Error => tracing::error!(target: "llama_server", pid, "{text}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(at: Instant, micros: u64, text: &str) -> LogLine {
+        LogLine {
+            at,
+            server_micros: Some(micros),
+            level: LogLevel::Info,
+            text: text.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_launch_is_dated_by_the_servers_clock_where_its_line_lags() {
+        let watch = Watch::new(1);
+        let start = Instant::now();
+        let after = |millis| start + Duration::from_millis(millis);
+        watch.line_arrived(line(after(10), 10_000, "in time"));
+        let launch = "slot launch_slot_: id  1 | task 7 | processing task, is_child = 0";
+        watch.line_arrived(line(after(90), 30_000, launch));
+        let launches = watch.launches_since(after(20), Duration::ZERO);
+        assert_eq!(launches.len(), 1);
+        assert_eq!((launches[0].slot, launches[0].task), (1, 7));
+        assert_eq!(launches[0].at, after(30));
+        assert!(watch.launches_since(after(31), Duration::ZERO).is_empty());
+    }
+
+    #[test]
+    fn the_rings_keep_the_last() {
+        let watch = Watch::new(1);
+        for number in 0..LINES_KEPT + 5 {
+            watch.line_arrived(line(Instant::now(), 0, &number.to_string()));
+        }
+        let lines = watch.log_text();
+        assert_eq!(lines.len(), LINES_KEPT);
+        assert_eq!(lines[0], "5");
     }
 }

@@ -62,10 +62,11 @@ fn the_real_log_is_structured_and_names_slots() {
                 Some(&request),
             )
             .expect("an answer");
-        let launches = server.slot_launches(before);
+        let after = Instant::now();
+        let launches = server.wait_slot_launches(before, PATIENCE);
         assert_eq!(launches.len(), 1, "{launches:?}");
         assert_eq!(answer["id_slot"], launches[0].slot);
-        assert!(launches[0].at < Instant::now());
+        assert!(launches[0].at < after, "{launches:?}");
         assert!(!server.log_since(before).is_empty());
     }
 }

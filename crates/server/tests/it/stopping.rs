@@ -5,6 +5,7 @@ use crate::setup::{
 };
 use llamatelemetry_api::{CompletionRequest, blocking};
 use llamatelemetry_server::{Exit, ExitClass, ServerError};
+use llamatelemetry_testbed::until;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -12,6 +13,14 @@ fn a_killed_server_is_said_to_be_killed_with_its_last_lines() {
     let place = place();
     let spec = place.real();
     let server = start(&spec);
+    // The server's log lags a little behind its word that it is ready.
+    until("the last line of the start", PATIENCE, || {
+        let lines = server.log_tail();
+        lines
+            .iter()
+            .any(|line| line.text.contains("model loaded"))
+            .then_some(())
+    });
     signal("KILL", server.pid());
     let exit = server.wait_exit(PATIENCE).expect("an exit");
     assert_eq!((exit.class, exit.signal), (ExitClass::Killed, Some(9)));
