@@ -356,7 +356,10 @@ impl ModelError {
             } => vec![if *force_helps {
                 "other programs may use it too; --force removes it all the same".to_owned()
             } else {
-                format!("remove it with {owner} itself")
+                match *owner {
+                    "you" => "it lies in a folder of yours: delete the file yourself".to_owned(),
+                    owner => format!("remove it with {owner} itself"),
+                }
             }],
             Self::Ledger { path, .. } => vec![format!(
                 "move {} away to start a new one; pins are lost then",

@@ -74,15 +74,11 @@ impl Origin {
 
 /// Replaces a small file so that it is always either the old or the new one.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
-    // No two writers share a half-written file: neither processes nor threads.
-    static WRITES: AtomicU64 = AtomicU64::new(0);
     let fail = |source| ModelError::io("write", path, source);
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(fail)?;
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    let write = WRITES.fetch_add(1, Ordering::Relaxed);
-    name.push(format!(".{}-{write}.new", std::process::id()));
-    let new = folder.join(name);
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(fail)?;
+    }
+    let new = unique_beside(path);
     File::create(&new)
         .and_then(|mut file| {
             file.write_all(bytes)?;
@@ -94,4 +90,13 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), ModelErr
             drop(std::fs::remove_file(&new));
             fail(source)
         })
+}
+
+/// A name beside a path that no other process and no other thread uses.
+pub(crate) fn unique_beside(path: &Path) -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    name.push(format!(".{}-{count}.new", std::process::id()));
+    path.with_file_name(name)
 }

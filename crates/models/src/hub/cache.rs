@@ -4,7 +4,7 @@
 use crate::ModelError;
 use crate::files::is_model;
 use crate::name::{has_gguf_ending, is_repo_id, is_sha256};
-use crate::store::write_atomically;
+use crate::store::{unique_beside, write_atomically};
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
@@ -150,14 +150,11 @@ impl RepoCache {
         let mut target: PathBuf = std::iter::repeat_n("..", depth).collect();
         target.push("blobs");
         target.push(oid);
-        match std::os::unix::fs::symlink(&target, &path) {
-            Ok(()) => Ok(path),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                // A link to an object that was removed, or another process was quicker.
-                std::fs::remove_file(&path).map_err(fail)?;
-                std::os::unix::fs::symlink(&target, &path).map_err(fail)?;
-                Ok(path)
-            }
+        // Made beside and renamed, so that a link to an object that was removed is replaced, and two
+        // processes that do this at once do not meet.
+        let new = unique_beside(&path);
+        match std::os::unix::fs::symlink(&target, &new) {
+            Ok(()) => std::fs::rename(&new, &path).map_err(fail)?,
             Err(error)
                 if matches!(
                     error.kind(),
@@ -165,10 +162,10 @@ impl RepoCache {
                 ) =>
             {
                 std::fs::rename(self.blob(oid), &path).map_err(fail)?;
-                Ok(path)
             }
-            Err(error) => Err(fail(error)),
+            Err(error) => return Err(fail(error)),
         }
+        Ok(path)
     }
 }
 

@@ -63,11 +63,11 @@ struct TreeEntry {
     lfs: Option<Lfs>,
 }
 
-/// A large file's object: one interface names its digest `sha256`, the other `oid`.
+/// A large file's object: one interface names its digest `sha256`, another `oid`, a mirror both.
 #[derive(Deserialize)]
 struct Lfs {
-    #[serde(alias = "oid")]
     sha256: Option<String>,
+    oid: Option<String>,
     size: Option<u64>,
 }
 
@@ -135,7 +135,7 @@ impl RepoFile {
         }
         let sha256 = lfs
             .as_ref()
-            .and_then(|lfs| lfs.sha256.as_deref())
+            .and_then(|lfs| lfs.sha256.as_deref().or(lfs.oid.as_deref()))
             .filter(|digest| is_sha256(digest))
             .map(str::to_ascii_lowercase);
         let oid = sha256
@@ -197,7 +197,7 @@ mod tests {
         let digest = "b".repeat(64);
         let body = format!(
             r#"[{{"type":"directory","path":"d.gguf"}},
-            {{"type":"file","path":"d/m.gguf","size":9,"oid":"{COMMIT}","lfs":{{"oid":"{digest}","size":9}}}},
+            {{"type":"file","path":"d/m.gguf","size":9,"oid":"{COMMIT}","lfs":{{"oid":"{digest}","sha256":"{digest}","size":9}}}},
             {{"type":"file","path":"s.gguf","size":1,"oid":"{COMMIT}"}}]"#
         );
         let files = from_tree(body.as_bytes()).expect("files");

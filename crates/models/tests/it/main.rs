@@ -9,3 +9,4 @@ mod made;
 mod others;
 mod real;
 mod refused;
+mod shared;
