@@ -3,7 +3,7 @@
 use crate::error::Cause;
 use crate::{Error, LoadOptions};
 use llamatelemetry_api::Client;
-use llamatelemetry_models::LocalModel;
+use llamatelemetry_models::{LocalModel, UseMark};
 use llamatelemetry_record::PhaseClock;
 use llamatelemetry_runtime::Runtime;
 use llamatelemetry_server::{LaunchSpec, RestartPolicy, ServerProcess, Supervisor};
@@ -26,6 +26,8 @@ pub struct ServerManager {
     live: Mutex<Arc<LiveServer>>,
     runtime: Runtime,
     model: LocalModel,
+    /// Keeps the model's files from being pruned while the server has them open.
+    _in_use: UseMark,
 }
 
 /// One run of the server, with a client of its own: each run has a new address.
@@ -49,10 +51,10 @@ impl ServerManager {
                 options.settings.clone(),
                 options.progress.clone(),
             );
-            blocking(move || Ok(llamatelemetry_models::ensure(&name, &settings, &progress)?))
+            blocking(move || Ok(llamatelemetry_models::hold(&name, &settings, &progress)?))
         };
         // Whichever fails first ends the wait: a wrong name must not sit out a build.
-        let (runtime, model) = tokio::try_join!(runtime, model)?;
+        let (runtime, (model, in_use)) = tokio::try_join!(runtime, model)?;
         let (settings, progress) = (options.settings.clone(), options.progress.clone());
         blocking(move || {
             let mut spec = LaunchSpec::new(&runtime.server, &model.path, &settings);
@@ -67,6 +69,7 @@ impl ServerManager {
                 live,
                 runtime,
                 model,
+                _in_use: in_use,
             })
         })
         .await
