@@ -107,6 +107,9 @@ struct ErrorDocument<'a> {
     error: &'a Report,
 }
 
+/// Lines of a log that people are shown; a document has all that are kept.
+const SHOWN_LOG: usize = 8;
+
 /// An error for people and programs.
 #[derive(Debug, Serialize)]
 struct Report {
@@ -124,7 +127,7 @@ struct Report {
 impl Report {
     fn of(error: &anyhow::Error) -> Self {
         let mut report = Self {
-            message: error.to_string(),
+            message: first_line(&error.to_string()),
             causes: Vec::new(),
             tried: Vec::new(),
             hints: Vec::new(),
@@ -132,7 +135,7 @@ impl Report {
         };
         let mut last = report.message.clone();
         for cause in error.chain().skip(1) {
-            let text = cause.to_string();
+            let text = first_line(&cause.to_string());
             // Many errors repeat what lies beneath them.
             if !last.contains(&text) {
                 report.causes.push(text.clone());
@@ -158,14 +161,28 @@ impl Report {
             lines.extend(texts.iter().map(|text| format!("  {title}: {text}")));
         };
         part(&mut lines, style.faint("because"), &self.causes);
+        part(&mut lines, style.cyan("hint"), &self.hints);
         part(&mut lines, style.faint("tried"), &self.tried);
         if !self.log.is_empty() {
             lines.push(format!("  {}:", style.faint("llama-server's last lines")));
-            lines.extend(self.log.iter().map(|line| format!("    {line}")));
+            let shown = self.log.len().saturating_sub(SHOWN_LOG);
+            lines.extend(
+                self.log
+                    .iter()
+                    .skip(shown)
+                    .map(|line| format!("    {line}")),
+            );
         }
-        part(&mut lines, style.cyan("hint"), &self.hints);
         lines.join("\n")
     }
+}
+
+/// The message itself. Errors of a server carry its log after it, which is told apart here.
+fn first_line(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    line.strip_suffix("; its last log lines:")
+        .unwrap_or(line)
+        .to_owned()
 }
 
 /// Hints, what was tried and log lines of one error in a chain.
@@ -202,7 +219,7 @@ fn advice(cause: &(dyn std::error::Error + 'static)) -> (Vec<String>, Vec<String
 fn told(attempt: &Attempt) -> Option<String> {
     matches!(attempt.verdict, Verdict::Refused | Verdict::Skipped).then(|| {
         let title = attempt.step.title();
-        if attempt.subject.is_empty() || attempt.subject == title {
+        if matches!(attempt.subject.as_str(), "" | "-") || attempt.subject == title {
             format!("{title}: {}", attempt.reason)
         } else {
             format!("{title} ({}): {}", attempt.subject, attempt.reason)

@@ -11,12 +11,13 @@ use std::sync::Arc;
 /// When colour is used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum ColorChoice {
-    /// On a terminal that can and is not asked not to (`NO_COLOR`).
+    // Plain comments: clap would make every help a long one of these.
+    // On a terminal that can and is not asked not to (`NO_COLOR`).
     #[default]
     Auto,
-    /// Also where there is no terminal.
+    // Also where there is no terminal.
     Always,
-    /// Nowhere.
+    // Nowhere.
     Never,
 }
 

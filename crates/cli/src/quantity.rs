@@ -40,9 +40,9 @@ pub(crate) fn counted(count: u64, noun: &str) -> String {
 pub(crate) fn parameters(count: u64) -> String {
     let count = count as f64;
     match count {
-        c if c >= 1e12 => format!("{:.2} T", c / 1e12),
-        c if c >= 1e9 => format!("{:.2} B", c / 1e9),
-        c if c >= 1e6 => format!("{:.0} M", c / 1e6),
+        c if c >= 9.995e11 => format!("{:.2} T", c / 1e12),
+        c if c >= 9.995e8 => format!("{:.2} B", c / 1e9),
+        c if c >= 9.995e5 => format!("{:.0} M", c / 1e6),
         c if c >= 1e3 => format!("{:.0} k", c / 1e3),
         c => format!("{c}"),
     }
@@ -67,6 +67,7 @@ mod tests {
         assert_eq!(counted(1, "token"), "1 token");
         assert_eq!(counted(0, "token"), "0 tokens");
         assert_eq!(parameters(134_515_008), "135 M");
+        assert_eq!(parameters(999_885_952), "1.00 B");
         assert_eq!(parameters(8_030_261_248), "8.03 B");
     }
 }

@@ -24,7 +24,7 @@ enum Align {
 /// Between two columns.
 const GAP: &str = "  ";
 /// No column is cut shorter than this.
-const NARROWEST: usize = 12;
+const NARROWEST: usize = 6;
 
 impl Table {
     /// A table without columns.

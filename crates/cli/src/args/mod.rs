@@ -163,15 +163,10 @@ pub(crate) struct InstallArgs {
 /// The sources of a llama.cpp, in the order in which they are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum RuntimeSource {
-    /// The path that LLAMA_SERVER_PATH names
     UserPath,
-    /// The builds in the home
     Store,
-    /// PATH
     SearchPath,
-    /// A release archive
     Release,
-    /// A build from source
     Build,
 }
 

@@ -5,10 +5,12 @@ use crate::args::GenerateArgs;
 use crate::interrupt::{Interrupted, Interrupts};
 use crate::printer::Printer;
 use crate::progress::Screen;
+use llamatelemetry::models::{self, ModelError};
 use llamatelemetry::{
     AnswerStream, Delta, GenerateOptions, InferenceEngine, LoadOptions, TelemetryHandle,
     setup_telemetry,
 };
+use llamatelemetry_settings::Settings;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +42,7 @@ impl Loaded {
         interrupts: &mut Interrupts,
     ) -> anyhow::Result<Self> {
         let settings = session.settings();
+        check_name(model, settings)?;
         let console = Box::new(Console(session.printer.screen().clone()));
         let telemetry = setup_telemetry(settings, console)?;
         for notice in telemetry.notices() {
@@ -57,6 +60,23 @@ impl Loaded {
     pub(crate) async fn unload(self) {
         self.engine.unload().await;
         self.telemetry.shutdown(SHUTDOWN);
+    }
+}
+
+/// Refuses a model that cannot be had, before anybody waits for a llama.cpp to run it.
+fn check_name(model: &str, settings: &Settings) -> Result<(), ModelError> {
+    match models::find(model, settings) {
+        Err(
+            error @ (ModelError::Unknown { .. }
+            | ModelError::BadName { .. }
+            | ModelError::Missing { .. }
+            | ModelError::Folder { .. }
+            | ModelError::MissingShards { .. }
+            | ModelError::NotGguf { .. }
+            | ModelError::Truncated { .. }),
+        ) => Err(error),
+        // It is here, or it has to be fetched, or there is more to say than a look can tell.
+        _ => Ok(()),
     }
 }
 

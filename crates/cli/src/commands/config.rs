@@ -4,7 +4,7 @@ use super::Session;
 use crate::args::ConfigCommand;
 use crate::outcome::{ExitStatus, Usage};
 use crate::table::Table;
-use llamatelemetry_settings::{Origin, SETTINGS, SettingRow, nearest};
+use llamatelemetry_settings::{Origin, SettingRow, nearest_settings};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -60,7 +60,7 @@ fn show(key: Option<&str>, origin: bool, session: &Session) -> anyhow::Result<Ex
         .collect();
     if let (true, Some(key)) = (rows.is_empty(), key) {
         let mut usage = Usage::new(format!("no setting's key contains `{key}`"));
-        for near in nearest(key, SETTINGS.iter().map(|setting| setting.key), 3) {
+        for near in nearest_settings(key) {
             usage = usage.hint(format!("did you mean `{near}`?"));
         }
         return Err(usage.into());

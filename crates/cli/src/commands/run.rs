@@ -80,18 +80,29 @@ fn prompt(args: &RunArgs) -> anyhow::Result<String> {
     let prompt = match args.prompt.as_deref() {
         Some("-") => stdin()?,
         Some(prompt) => prompt.to_owned(),
-        None if !io::stdin().is_terminal() => stdin()?,
+        None if io::stdin().is_terminal() => return Err(nothing_to_ask(&args.model).into()),
         None => {
-            return Err(Usage::new("there is nothing to ask")
-                .hint(format!("llt run {} \"your question\"", args.model))
-                .hint(format!("llt chat {} for a conversation", args.model))
-                .into());
+            let piped = stdin()?;
+            if piped.trim().is_empty() {
+                return Err(nothing_to_ask(&args.model).into());
+            }
+            piped
         }
     };
     if prompt.trim().is_empty() {
         return Err(Usage::new("the prompt is empty").into());
     }
     Ok(prompt)
+}
+
+fn nothing_to_ask(model: &str) -> Usage {
+    let usage = Usage::new("there is nothing to ask");
+    if model.contains(' ') {
+        return usage.hint(format!("the model comes first: llt run MODEL {model:?}"));
+    }
+    usage
+        .hint(format!("llt run {model} \"your question\""))
+        .hint(format!("llt chat {model} for a conversation"))
 }
 
 fn stdin() -> anyhow::Result<String> {

@@ -152,7 +152,7 @@ fn tell(explanation: &Explanation, printer: &Printer) -> std::io::Result<()> {
             number + 1,
             attempt.backend
         ))?;
-        if !attempt.subject.is_empty() && attempt.subject != title {
+        if !matches!(attempt.subject.as_str(), "" | "-") && attempt.subject != title {
             printer.line(format!("   {}", attempt.subject))?;
         }
         printer.line(format!("   {}", attempt.reason))?;

@@ -92,18 +92,18 @@ fn beginning(task: &Task) -> String {
 
 /// How a step ended, in words; `None` if it is not worth a line.
 fn ending(task: &Task, done: u64, total: Option<u64>, time: Duration) -> Option<String> {
-    let took = quantity::duration(time);
-    let title = &task.title;
-    if let Some(total) = total.filter(|total| done < *total && *total > 0) {
-        return Some(format!(
-            "{title}: stopped at {} % after {took}",
-            done * 100 / total
-        ));
-    }
     if time < WORTH_TELLING {
         return None;
     }
+    let took = quantity::duration(time);
+    let title = &task.title;
+    // Whether it succeeded is not known here: whoever did it says so, or its error does.
     Some(match task.unit {
+        Unit::Bytes if done > 0 && total.is_some_and(|total| done < total) => format!(
+            "{title}: {} of {} in {took}",
+            quantity::bytes(done),
+            quantity::bytes(total.unwrap_or(done))
+        ),
         Unit::Bytes if done > 0 => format!(
             "{title}: {} in {took} ({})",
             quantity::bytes(done),
@@ -155,7 +155,7 @@ mod tests {
         );
         assert_eq!(
             ending(&task, 46_000_000, Some(92_000_000), time).as_deref(),
-            Some("fetching m.gguf: stopped at 50 % after 4.0 s")
+            Some("fetching m.gguf: 46.0 MB of 92.0 MB in 4.0 s")
         );
         let short = Task::steps("proving", None);
         assert_eq!(ending(&short, 0, None, Duration::from_millis(20)), None);

@@ -222,7 +222,9 @@ fn prune(args: &PruneArgs, session: &Session) -> anyhow::Result<ExitStatus> {
         printer.document(&PruneDocument { report: &report })?;
         return Ok(ExitStatus::Done);
     }
-    printer.table(&render::pruned(&report))?;
+    if !report.removed.is_empty() || !report.kept.is_empty() {
+        printer.table(&render::pruned(&report))?;
+    }
     let freed = quantity::bytes(report.freed);
     if report.removed.is_empty() {
         printer.say("nothing to remove");

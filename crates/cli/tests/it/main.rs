@@ -1,0 +1,17 @@
+//! The program as its users meet it: what is typed, what comes out, and how it ends.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod answers;
+mod doctor;
+mod full_disk;
+mod gguf;
+mod help;
+mod llt;
+mod mistakes;
+mod models;
+mod no_compiler;
+mod no_network;
+mod runtime;
+mod settings;
+mod signals;
