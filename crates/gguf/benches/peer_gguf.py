@@ -2,7 +2,7 @@
 
     peer_gguf.py FILE            digest over everything, and how long decoding took
     peer_gguf.py --fields FILE   the same, with every key and tensor and its own digest
-    peer_gguf.py --types         the numbers of the tensor types that the package knows
+    peer_gguf.py --types         elements and bytes of a block of every tensor type it knows
 
 What the digests are taken over stands in `tests/it/digest.rs`.
 """
@@ -46,7 +46,7 @@ def decode(path):
 def main():
     arguments = sys.argv[1:]
     if arguments == ["--types"]:
-        print(json.dumps(sorted(int(known) for known in gguf.GGML_QUANT_SIZES)))
+        print(json.dumps({int(kind): sizes for kind, sizes in gguf.GGML_QUANT_SIZES.items()}))
         return
     detailed = arguments[:1] == ["--fields"]
     path = arguments[-1]

@@ -93,14 +93,19 @@ impl Digest {
     /// The digest in hexadecimal.
     pub(crate) fn finish(mut self) -> String {
         self.hash.update(&self.gathered);
-        let mut text = String::with_capacity(64);
-        for byte in self.hash.finalize() {
-            for digit in [byte >> 4, byte & 15] {
-                text.extend(char::from_digit(digit.into(), 16));
-            }
-        }
-        text
+        hex(self.hash)
     }
+}
+
+/// A hash in hexadecimal.
+pub(crate) fn hex(hash: Sha256) -> String {
+    let mut text = String::with_capacity(64);
+    for byte in hash.finalize() {
+        for digit in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(digit.into(), 16));
+        }
+    }
+    text
 }
 
 /// The digest over a whole file.

@@ -11,6 +11,7 @@ mod oracle;
 mod place;
 mod proof;
 mod properties;
+mod server;
 mod split;
 mod sys;
 mod truncation;

@@ -1,15 +1,11 @@
 //! The proof model, and llama-server with it.
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-
 use llamatelemetry_gguf::{GgmlType, Gguf, ModelKind, PROOF_PROMPT, PROOF_TEXT, proof_model};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use crate::digest::of_file;
 use crate::place;
+use crate::server::Server;
 
 /// Runtimes are remembered as proved by this very file: whoever changes it changes this, too.
 const DIGEST: &str = "3920e559066a2b15b06dacb17b43b7a8e936abec78c0445dbfa8316e4581bc56";
@@ -79,91 +75,14 @@ fn its_answer_leads_by_far() {
     }
 }
 
-/// A server that is ended with the test.
-struct Server {
-    child: Child,
-    port: u16,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _killed = self.child.kill();
-        let _status = self.child.wait();
-    }
-}
-
-impl Server {
-    fn request(&self, head: &str, body: &str) -> Option<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
-        stream
-            .set_read_timeout(Some(Duration::from_secs(30)))
-            .ok()?;
-        let length = body.len();
-        write!(
-            stream,
-            "{head} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
-             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-        )
-        .ok()?;
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).ok()?;
-        let (head, body) = reply.split_once("\r\n\r\n")?;
-        head.starts_with("HTTP/1.1 200").then(|| body.to_owned())
-    }
-
-    fn complete(&self, request: &Json) -> Json {
-        let reply = self
-            .request("POST /completion", &request.to_string())
-            .expect("an answer");
-        serde_json::from_str(&reply).expect("JSON")
-    }
-}
-
 #[test]
 fn llama_server_completes_with_it() {
-    let Some(program) = place::llama_server() else {
-        return place::skip("LLAMATELEMETRY_TEST_LLAMA_SERVER names no llama-server");
-    };
     let folder = tempfile::tempdir().expect("a folder");
     let model = folder.path().join("proof.gguf");
     std::fs::write(&model, proof_model()).expect("written");
-    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = free.local_addr().expect("bound").port();
-    drop(free);
-    let log = std::fs::File::create(folder.path().join("log")).expect("a log");
-    let child = Command::new(program)
-        .args([
-            "--host",
-            "127.0.0.1",
-            "--ctx-size",
-            "256",
-            "--threads",
-            "1",
-            "--parallel",
-            "1",
-        ])
-        .args(["--port", &port.to_string(), "--offline", "--model"])
-        .arg(&model)
-        .env("XDG_CONFIG_HOME", folder.path())
-        .env("HF_HOME", folder.path())
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().expect("a log"))
-        .stderr(log)
-        .spawn()
-        .expect("it starts");
-    let mut server = Server { child, port };
-    let started = Instant::now();
-    while server.request("GET /health", "").is_none() {
-        let ended = server.child.try_wait().expect("it can be asked");
-        let log = || std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
-        assert!(ended.is_none(), "{ended:?}: {}", log());
-        assert!(
-            started.elapsed() < Duration::from_secs(60),
-            "not ready: {}",
-            log()
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let Some(server) = Server::start(&model) else {
+        return place::skip("LLAMATELEMETRY_TEST_LLAMA_SERVER names no llama-server");
+    };
     let reply = server.complete(&json!({
         "prompt": PROOF_PROMPT, "n_predict": PROOF_TEXT.len(), "temperature": 0.0,
     }));
@@ -173,4 +92,16 @@ fn llama_server_completes_with_it() {
         "prompt": "Hello, 世界!", "n_predict": 30, "temperature": 1.0, "seed": 1,
     }));
     assert_eq!(reply["content"], "abcdefghijklmnopqrstuvwxyzabcd");
+    server.assert_agrees(&model);
+}
+
+#[test]
+fn llama_server_agrees_about_a_real_model() {
+    let Some(model) = place::model() else {
+        return place::skip("LLAMATELEMETRY_TEST_MODEL names no model");
+    };
+    let Some(server) = Server::start(&model) else {
+        return place::skip("LLAMATELEMETRY_TEST_LLAMA_SERVER names no llama-server");
+    };
+    server.assert_agrees(&model);
 }
