@@ -8,7 +8,7 @@ use llamatelemetry_testbed::{Faults, Served, scratch_home};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-const GIVE_UP: Duration = Duration::from_millis(600);
+const GIVE_UP: Duration = Duration::from_millis(1500);
 
 fn silent() -> Served {
     Served::default().with(Faults {
