@@ -63,13 +63,12 @@ pub(crate) fn find(settings: &Settings) -> Result<Compilers, RuntimeError> {
     let mut arguments = first.to_vec();
     arguments.push("--version".into());
     let finished = child::run(&program, &arguments, &environment, LIMIT)?;
-    compilers.version = finished
-        .text()
-        .lines()
+    let text = finished.text();
+    text.lines()
         .next()
         .unwrap_or_default()
         .trim()
-        .to_owned();
+        .clone_into(&mut compilers.version);
 
     let home = &settings.home;
     home.ensure(home.cache())?;

@@ -67,11 +67,7 @@ impl Plan {
         );
         let mut parts: Vec<&str> = vec![&origin.digest, &compilers.version, cpu_identity()];
         parts.extend(flags.iter().map(String::as_str));
-        parts.extend(
-            cuda.as_ref()
-                .and_then(|cuda| cuda.version.as_deref())
-                .into_iter(),
-        );
+        parts.extend(cuda.as_ref().and_then(|cuda| cuda.version.as_deref()));
         parts.extend(
             ["CFLAGS", "CXXFLAGS", "CUDAFLAGS", "LDFLAGS"]
                 .iter()
@@ -101,20 +97,20 @@ impl Plan {
             .filter(|tool| tools::find(tool, settings).is_none())
             .map(|tool| tool.name.as_str())
             .collect();
-        let mut text = format!("can be built with {}", self.compilers.version);
-        if let Some(cuda) = &self.cuda {
-            text.push_str(&format!(
-                " and CUDA {}",
-                cuda.version.as_deref().unwrap_or("of unknown version")
-            ));
-        }
-        if !missing.is_empty() {
-            text.push_str(&format!(
-                "; {} would be fetched from the package registry",
-                missing.join(" and ")
-            ));
-        }
-        text
+        let cuda = self.cuda.as_ref().map_or_else(String::new, |cuda| {
+            let version = cuda.version.as_deref().unwrap_or("of unknown version");
+            format!(" and CUDA {version}")
+        });
+        let fetched = if missing.is_empty() {
+            String::new()
+        } else {
+            let missing = missing.join(" and ");
+            format!("; {missing} would be fetched from the package registry")
+        };
+        format!(
+            "can be built with {}{cuda}{fetched}",
+            self.compilers.version
+        )
     }
 
     /// Fetches what is missing, builds `llama-server` and puts it into an empty folder of the store.

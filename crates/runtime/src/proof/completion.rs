@@ -10,7 +10,6 @@ use llamatelemetry_progress::Silent;
 use llamatelemetry_server::{Exit, ExitClass, LaunchSpec, ServerError, ServerProcess};
 use llamatelemetry_settings::{GpuLayers, ServerSettings, Settings};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 /// A start shows no sign of life while CUDA code is translated for a new GPU, which can take
@@ -18,13 +17,11 @@ use std::time::{Duration, Instant};
 const START_LIMIT: Duration = Duration::from_secs(300);
 const STOP_GRACE: Duration = Duration::from_secs(5);
 /// Measurements of the queue signal at most, and what one must have had to wait for.
-const MEASUREMENTS: u32 = 6;
-const LEAST_WAIT: Duration = Duration::from_millis(5);
-const LEAST_PROMPT_MS: f64 = 1.0;
-/// Tokens of the answer that keeps the slot busy while another request waits.
-const BUSY_TOKENS: u64 = 400;
+const MEASUREMENTS: u32 = 4;
+const LEAST_WAIT: Duration = Duration::from_millis(10);
+const LEAST_PROMPT_MS: f64 = 2.0;
 /// Letters of the prompt whose evaluation must take a measurable time.
-const LONG_PROMPT: usize = 1200;
+const LONG_PROMPT: usize = 1900;
 
 /// What the server showed.
 pub(super) struct Answered {
@@ -49,6 +46,10 @@ pub(super) fn answer(
         context: Some(2048),
         parallel: Some(1),
         threads: Some(1),
+        // Small steps make the evaluation of a long prompt long enough to be measured.
+        extra_args: ["--batch-size", "64", "--ubatch-size", "1"]
+            .map(str::to_owned)
+            .to_vec(),
         gpu_layers: (backend != Backend::Cpu).then_some(GpuLayers::All),
         ..ServerSettings::default()
     };
@@ -109,7 +110,7 @@ fn converse(process: &ServerProcess) -> Result<QueueSignal, Refusal> {
     }
     // Not to know is no refusal: progress events serve where the header does not.
     Ok(queue_signal(process, &client).unwrap_or_else(|error| {
-    tracing::debug!(%error, "the queue signal could not be measured");
+        tracing::debug!(%error, "the queue signal could not be measured");
         QueueSignal::Progress
     }))
 }
@@ -126,47 +127,34 @@ fn request(prompt: &str, tokens: u64) -> CompletionRequest {
     request
 }
 
-/// Whether a response's header arrives when a slot begins to work on the request. Asked until two
-/// measurements agree: a busy machine may hold up either side of one.
+/// Whether a response's header arrives when a slot begins to work on the request. A busy machine
+/// that holds up the reader hides such a header, but makes none; so one that was seen is enough.
 fn queue_signal(process: &ServerProcess, client: &Client) -> Result<QueueSignal, ApiError> {
-    let mut votes = [0_u32; 2];
     for _ in 0..MEASUREMENTS {
-        match judge(&measure(process, client)?) {
-            Some(QueueSignal::Headers) => votes[0] += 1,
-            Some(QueueSignal::Progress) => votes[1] += 1,
-            None => {}
-        }
-        match votes {
-            [2, _] => return Ok(QueueSignal::Headers),
-            [_, 2] => break,
-            _ => {}
+        if came_with_the_slot(&measure(process, client)?) {
+            return Ok(QueueSignal::Headers);
         }
     }
     Ok(QueueSignal::Progress)
 }
 
-/// With the one slot busy, a second request is sent. Its header must wait for the slot, and must
-/// not wait for the evaluation of its own long prompt.
+/// With the one slot busy on a long prompt, a second request is sent. Its header must wait for the
+/// slot, and must not wait for the evaluation of its own long prompt. Both answers are short, so
+/// that only the server's work takes time.
 fn measure(process: &ServerProcess, client: &Client) -> Result<Waited, ApiError> {
-    let second = Client::new(process.address().clone(), process.key().cloned())?;
+    let first = Client::new(process.address().clone(), process.key().cloned())?;
     std::thread::scope(|scope| {
-        let (go, gone) = sync_channel::<()>(1);
-        let waiting = std::thread::Builder::new()
-            .name("proof-waiter".to_owned())
-            .spawn_scoped(scope, move || {
-                // A sender that was dropped has failed and says why itself.
-                let _told = gone.recv();
-                wait_for_slot(&second)
+        let busy = std::thread::Builder::new()
+            .name("proof-busy".to_owned())
+            .spawn_scoped(scope, move || -> Result<Instant, ApiError> {
+                let mut stream = first.completion_stream(&long_request(), None)?;
+                drain(&mut stream)?;
+                Ok(Instant::now())
             })
             .map_err(ApiError::Runtime)?;
-        let mut busy = client.completion_stream(&request(PROOF_PROMPT, BUSY_TOKENS), None)?;
-        if let Some(first) = busy.next() {
-            first?;
-        }
-        drop(go);
-        drain(&mut busy)?;
-        let slot_free = Instant::now();
-        let waited = waiting
+        while !busy.is_finished() && !client.slots()?.iter().any(|slot| slot.is_processing) {}
+        let waited = wait_for_slot(client)?;
+        let slot_free = busy
             .join()
             .unwrap_or_else(|_| Err(ApiError::Runtime(std::io::Error::other("a thread died"))))?;
         Ok(Waited {
@@ -174,6 +162,11 @@ fn measure(process: &ServerProcess, client: &Client) -> Result<Waited, ApiError>
             ..waited
         })
     })
+}
+
+fn long_request() -> CompletionRequest {
+    let prompt: String = ('a'..='z').cycle().take(LONG_PROMPT).collect();
+    request(&prompt, 2)
 }
 
 /// What a request that found the slot busy saw.
@@ -188,9 +181,8 @@ struct Waited {
 }
 
 fn wait_for_slot(client: &Client) -> Result<Waited, ApiError> {
-    let prompt: String = ('a'..='z').cycle().take(LONG_PROMPT).collect();
     let sent = Instant::now();
-    let mut stream = client.completion_stream(&request(&prompt, 2), None)?;
+    let mut stream = client.completion_stream(&long_request(), None)?;
     let header = Instant::now();
     if let Some(first) = stream.next() {
         first?;
@@ -217,12 +209,14 @@ fn drain(stream: &mut AnswerStream) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// `None` where there was too little to wait for.
-fn judge(waited: &Waited) -> Option<QueueSignal> {
-    let to_wait = waited.slot_free?.saturating_duration_since(waited.sent);
+/// The header was waited for as long as the slot was busy, and the first token came well after it.
+fn came_with_the_slot(waited: &Waited) -> bool {
+    let Some(slot_free) = waited.slot_free else {
+        return false;
+    };
+    let to_wait = slot_free.saturating_duration_since(waited.sent);
     let to_header = waited.header.saturating_duration_since(waited.sent);
     let to_first = waited.first.saturating_duration_since(waited.header);
-    eprintln!("{to_wait:?} {to_header:?} {to_first:?} {}", waited.prompt_ms);
     tracing::debug!(
         ?to_wait,
         ?to_header,
@@ -230,16 +224,10 @@ fn judge(waited: &Waited) -> Option<QueueSignal> {
         prompt_ms = waited.prompt_ms,
         "queue signal"
     );
-    if to_wait < LEAST_WAIT || waited.prompt_ms < LEAST_PROMPT_MS {
-        return None;
-    }
-    let waited_for_slot = to_header * 2 >= to_wait;
-    let ahead_of_prefill = to_first.as_secs_f64() * 1000.0 >= waited.prompt_ms / 2.0;
-    Some(if waited_for_slot && ahead_of_prefill {
-        QueueSignal::Headers
-    } else {
-        QueueSignal::Progress
-    })
+    let enough_to_wait_for = to_wait >= LEAST_WAIT && waited.prompt_ms >= LEAST_PROMPT_MS;
+    enough_to_wait_for
+        && to_header.as_secs_f64() >= to_wait.as_secs_f64() * 0.8
+        && to_first.as_secs_f64() * 1000.0 >= waited.prompt_ms / 2.0
 }
 
 fn refused(error: &ServerError) -> Refusal {
@@ -290,10 +278,10 @@ fn by_exit(exit: &Exit) -> Refusal {
 mod tests {
     use super::*;
 
-    fn signal(header: u64, first: u64, prompt_ms: f64) -> Option<QueueSignal> {
+    fn signal(header: u64, first: u64, prompt_ms: f64) -> bool {
         let sent = Instant::now();
         let at = |millis| sent + Duration::from_millis(millis);
-        judge(&Waited {
+        came_with_the_slot(&Waited {
             sent,
             slot_free: Some(at(100)),
             header: at(header),
@@ -304,12 +292,12 @@ mod tests {
 
     #[test]
     fn the_signal_is_the_header_only_if_it_comes_with_the_slot() {
-        assert_eq!(signal(101, 131, 30.0), Some(QueueSignal::Headers));
+        assert!(signal(101, 131, 30.0));
         // At once, before the slot is free.
-        assert_eq!(signal(1, 131, 30.0), Some(QueueSignal::Progress));
+        assert!(!signal(1, 131, 30.0));
         // Only with the first token.
-        assert_eq!(signal(131, 131, 30.0), Some(QueueSignal::Progress));
+        assert!(!signal(131, 131, 30.0));
         // Nothing to measure.
-        assert_eq!(signal(101, 131, 0.0), None);
+        assert!(!signal(101, 131, 0.0));
     }
 }

@@ -161,7 +161,7 @@ fn fetch(
             url: redacted(&asset.url),
         });
     }
-    let fetched = fetcher.fetch(
+    let brought = fetcher.fetch(
         &Download {
             url: asset.url.clone(),
             headers: Vec::new(),
@@ -172,7 +172,7 @@ fn fetch(
         },
         progress,
     )?;
-    Ok(fetched.path)
+    Ok(brought.path)
 }
 
 /// All lies in one folder of the archive; without it.

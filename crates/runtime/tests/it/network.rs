@@ -91,9 +91,12 @@ fn hosts_that_do_not_answer_are_given_up_in_time() {
     if reason.contains("compiler") {
         return testbed::skip("no C++ compiler");
     }
-    // What a compiler and an interpreter need for their own start comes on top.
-    let limit = settings.network.give_up_after + Duration::from_secs(5);
-    assert!(release + build < limit, "{release:?} + {build:?}: {reason}");
+    assert!(reason.contains("registry cannot be reached"), "{reason}");
+    // The release host has the budget for itself. pip is given the time that a Python needs to
+    // start on a busy machine, and the compiler its time for a small program.
+    let budget = settings.network.give_up_after;
+    assert!(release < budget + Duration::from_secs(2), "{release:?}");
+    assert!(build < budget + Duration::from_secs(30), "{build:?}");
 }
 
 #[test]

@@ -66,8 +66,10 @@ pub(crate) fn verdict(attempts: &[Attempt], step: Step) -> (Verdict, &str) {
     attempts
         .iter()
         .find(|attempt| attempt.step == step)
-        .map(|attempt| (attempt.verdict, attempt.reason.as_str()))
-        .unwrap_or_else(|| panic!("{step:?} was not tried: {attempts:?}"))
+        .map_or_else(
+            || panic!("{step:?} was not tried: {attempts:?}"),
+            |attempt| (attempt.verdict, attempt.reason.as_str()),
+        )
 }
 
 /// Keeps what it was told.
