@@ -98,6 +98,12 @@ impl Telemetry {
         }
     }
 
+    /// What was lost so far and why, in a sentence without anything secret. Before the end, what
+    /// waits still counts as lost.
+    pub fn loss(&self) -> Option<String> {
+        self.otlp.as_ref().and_then(Pipeline::loss)
+    }
+
     /// Writes and sends what waits, for at most this long, and ends the pipeline. What could not
     /// be delivered is counted and told once in the log.
     pub fn shutdown(&self, limit: Duration) -> Delivery {
@@ -113,12 +119,8 @@ impl Telemetry {
             if let Some(otlp) = &self.otlp {
                 otlp.shutdown(left());
             }
-            let Delivery {
-                delivered,
-                undelivered,
-            } = self.delivery();
-            if undelivered > 0 {
-                tracing::warn!(delivered, undelivered, "spans were lost");
+            if let Some(loss) = self.loss() {
+                tracing::warn!("{loss}");
             }
         }
         self.delivery()

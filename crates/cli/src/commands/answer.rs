@@ -57,9 +57,11 @@ impl Loaded {
     }
 
     /// Stops the server and sends the spans that wait.
-    pub(crate) async fn unload(self) {
+    pub(crate) async fn unload(self, session: &Session) {
         self.engine.unload().await;
-        self.telemetry.shutdown(SHUTDOWN);
+        if let Some(loss) = self.telemetry.shutdown(SHUTDOWN) {
+            session.printer.warn(loss);
+        }
     }
 }
 

@@ -37,7 +37,7 @@ async fn ask(
     let mut interrupts = Interrupts::listen()?;
     let loaded = Loaded::load(&args.model, session, &mut interrupts).await?;
     let outcome = answer_once(args, messages, options, &loaded, session, &mut interrupts).await;
-    loaded.unload().await;
+    loaded.unload(session).await;
     let result = outcome?;
     let printer = &session.printer;
     if printer.is_json() {

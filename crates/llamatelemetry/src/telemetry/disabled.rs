@@ -31,8 +31,9 @@ impl TelemetryHandle {
         match self.0 {}
     }
 
-    /// Sends what is waiting, for at most this long, and ends the pipeline.
-    pub fn shutdown(&self, _limit: Duration) {
+    /// Sends what is waiting, for at most this long, and ends the pipeline. Returns what was lost
+    /// and why, if anything was.
+    pub fn shutdown(&self, _limit: Duration) -> Option<String> {
         match self.0 {}
     }
 }

@@ -40,9 +40,11 @@ impl TelemetryHandle {
         self.telemetry.notices()
     }
 
-    /// Sends what is waiting, for at most this long, and ends the pipeline.
-    pub fn shutdown(&self, limit: Duration) {
+    /// Sends what is waiting, for at most this long, and ends the pipeline. Returns what was lost
+    /// and why, if anything was.
+    pub fn shutdown(&self, limit: Duration) -> Option<String> {
         self.telemetry.shutdown(limit);
+        self.telemetry.loss()
     }
 }
 

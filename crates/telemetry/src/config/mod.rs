@@ -6,7 +6,7 @@ mod otlp;
 mod reader;
 mod unmet;
 
-pub(crate) use otlp::{Compression, Encoding, Identity, OtlpConfig};
+pub(crate) use otlp::{Compression, Encoding, Endpoint, Identity, OtlpConfig};
 
 use crate::TelemetryError;
 use crate::limits::SpanLimits;

@@ -125,6 +125,7 @@ impl SpanExporter for Exporter {
                     "spans were not delivered; further failures are counted and told at the end"
                 );
             }
+            *self.counts.failure() = Some(reason.clone());
             OTelSdkError::InternalFailure(reason)
         })
     }

@@ -8,15 +8,15 @@ mod stop;
 mod transport;
 
 use crate::TelemetryError;
-use crate::config::{BatchConfig, OtlpConfig};
+use crate::config::{BatchConfig, Endpoint, OtlpConfig};
 use exporter::Exporter;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, SpanData, SpanProcessor as _,
 };
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use stop::Stop;
@@ -29,11 +29,20 @@ struct Counts {
     accepted: AtomicU64,
     /// Taken by the collector.
     delivered: AtomicU64,
+    /// Why the latest batch that failed did.
+    failure: Mutex<Option<String>>,
+}
+
+impl Counts {
+    fn failure(&self) -> MutexGuard<'_, Option<String>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The way to the collector.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
+    endpoint: Endpoint,
     processor: Arc<BatchSpanProcessor>,
     counts: Arc<Counts>,
     stop: Arc<Stop>,
@@ -47,6 +56,7 @@ impl Pipeline {
     ) -> Result<Self, TelemetryError> {
         let counts = Arc::new(Counts::default());
         let stop = Arc::new(Stop::default());
+        let endpoint = config.endpoint.clone();
         let transport = Transport::new(config)?;
         let exporter = Exporter::new(transport, resource, counts.clone(), stop.clone());
         let batch = BatchConfigBuilder::default()
@@ -55,6 +65,7 @@ impl Pipeline {
             .with_scheduled_delay(batch.delay)
             .build();
         Ok(Self {
+            endpoint,
             processor: Arc::new(BatchSpanProcessor::new(exporter, batch)),
             counts,
             stop,
@@ -89,5 +100,19 @@ impl Pipeline {
         let delivered = self.counts.delivered.load(Ordering::Relaxed);
         let accepted = self.counts.accepted.load(Ordering::Relaxed);
         (delivered, accepted.saturating_sub(delivered))
+    }
+
+    /// What was lost so far and why, in a sentence without anything secret.
+    pub(crate) fn loss(&self) -> Option<String> {
+        let (delivered, lost) = self.counts();
+        let reason = self.counts.failure().clone();
+        let reason = reason.as_deref().unwrap_or("no answer in time");
+        (lost > 0).then(|| {
+            let all = delivered + lost;
+            format!(
+                "{lost} of {all} spans were lost: {reason}: {}",
+                self.endpoint
+            )
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! Spans over OTLP to a receiver of our own, to one that refuses, and to nobody.
 
 use crate::receiver::{Received, Receiver, Reply};
-use crate::sample::{chat, content, settings, telemetry};
+use crate::sample::{NOBODY, chat, content, settings, telemetry};
 use llamatelemetry_record::{RequestRecord, Sink as _, SpanId, TraceId};
 use llamatelemetry_telemetry::{Delivery, SpanLimits, Telemetry, TelemetryError, spans};
 use opentelemetry_proto::tonic::collector::trace::v1::{
@@ -258,10 +258,7 @@ fn a_redirect_is_not_followed_with_the_keys() {
 
 #[test]
 fn nobody_there_costs_no_time_at_the_end() {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = free.local_addr().expect("an address");
-    drop(free);
-    let telemetry = telemetry(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://{address}"))]);
+    let telemetry = telemetry(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://{NOBODY}"))]);
     telemetry.record(Arc::new(chat()));
     let before = Instant::now();
     let delivery = telemetry.shutdown(Duration::from_secs(2));

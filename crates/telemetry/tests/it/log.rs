@@ -1,9 +1,8 @@
 //! What the log says of a collector that cannot be reached.
 
-use crate::sample::{chat, telemetry};
+use crate::sample::{NOBODY, chat, telemetry};
 use llamatelemetry_record::Sink as _;
 use std::io::{self, Write};
-use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -32,10 +31,7 @@ fn a_collector_that_is_away_is_told_once_and_without_secrets() {
         .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
         .with_writer(move || writer.clone())
         .init();
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = free.local_addr().expect("an address");
-    drop(free);
-    let endpoint = format!("http://user:hidden-value@{address}");
+    let endpoint = format!("http://user:hidden-value@{NOBODY}");
     let telemetry = telemetry(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
         ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=hidden-value"),
@@ -55,10 +51,10 @@ fn a_collector_that_is_away_is_told_once_and_without_secrets() {
             .filter(|line| line.contains("WARN") && line.contains(what))
             .count()
     };
-    assert_eq!(
-        warnings(&format!("http://{address}/v1/traces")),
-        1,
-        "{text}"
-    );
-    assert!(warnings("undelivered=12") == 1, "{text}");
+    let url = format!("http://{NOBODY}/v1/traces");
+    assert_eq!(warnings(&format!("endpoint={url}")), 1, "{text}");
+    let loss = telemetry.loss().expect("all was lost");
+    assert_eq!(warnings(&loss), 1, "{text}");
+    assert!(loss.starts_with("12 of 12 spans were lost: "), "{loss}");
+    assert!(loss.ends_with(&url), "{loss}");
 }

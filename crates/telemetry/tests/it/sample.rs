@@ -10,6 +10,9 @@ use llamatelemetry_testbed::{ScratchHome, scratch_home};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+/// Where nobody listens: no program is given this port by chance.
+pub(crate) const NOBODY: &str = "127.0.0.1:1";
+
 pub(crate) fn milliseconds(time: u64) -> Duration {
     Duration::from_millis(time)
 }

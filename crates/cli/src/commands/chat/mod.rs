@@ -49,7 +49,7 @@ async fn converse(args: &ChatArgs, session: &Session) -> anyhow::Result<ExitStat
     )
     .await;
     input.close(session);
-    loaded.unload().await;
+    loaded.unload(session).await;
     outcome
 }
 
