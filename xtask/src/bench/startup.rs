@@ -1,8 +1,8 @@
 //! From the command to the first token, beside the same `llama-server` started by hand.
 //!
 //! Both are measured from the moment the program is started; runs alternate. The one started by
-//! hand gets the very arguments that `llt` gave its child, and is asked anew every millisecond
-//! until it answers.
+//! hand gets the very arguments that `llt` gave its child, and is asked anew every other
+//! millisecond until it answers; asking more often would slow it down.
 
 use super::report::{Row, paired};
 use super::{Measure, median};
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 const PROMPT: &str = "Explain CUDA in one sentence.";
 const TOKENS: u32 = 16;
-const RUNS: usize = 9;
+const RUNS: usize = 15;
 const LIMIT: Duration = Duration::from_secs(120);
 
 pub(super) fn run(project: &Project) -> Result<Vec<Row>> {
@@ -31,8 +31,9 @@ pub(super) fn run(project: &Project) -> Result<Vec<Row>> {
         project,
         program: project.target.join("release/llt"),
         model: prepared.model,
-        // Short: a socket's path has room for about a hundred bytes.
-        socket: std::env::temp_dir().join(format!("lt-bench-{}", std::process::id())),
+        // Short: a socket's path has room for about a hundred bytes. llama-server tells it from a
+        // host's name by its ending.
+        socket: std::env::temp_dir().join(format!("lt-bench-{}.sock", std::process::id())),
     };
     let arguments = bench.arguments_of_child()?;
     let mut ours = Vec::new();
@@ -135,7 +136,7 @@ impl Bench<'_> {
             if started.elapsed() > LIMIT {
                 bail!("llama-server gave no answer within {LIMIT:?}");
             }
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::sleep(Duration::from_millis(2));
         }
         let took = milliseconds(started);
         drop(running);
