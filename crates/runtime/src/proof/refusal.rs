@@ -228,7 +228,8 @@ mod tests {
 
     #[test]
     fn the_tail_is_short() {
-        let long: String = (0..100).map(|line| format!("line {line}\n\n")).collect();
+        let lines: Vec<String> = (0..100).map(|line| format!("line {line}\n")).collect();
+        let long = lines.join("\n");
         let refusal = Refusal::new(RefusalKind::Crashed, "x").with_output(&long);
         assert_eq!(refusal.log_tail.len(), 12);
         assert_eq!(refusal.log_tail[11], "line 99");

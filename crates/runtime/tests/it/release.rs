@@ -96,7 +96,11 @@ impl Copy {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 /// Names are written as they are, also those that no honest packer would write.
@@ -281,4 +285,31 @@ fn an_interface_that_says_something_else_is_refused() {
     );
     let reason = copy.refused();
     assert!(reason.contains("it knows no release b11434"), "{reason}");
+}
+
+#[test]
+fn another_build_in_the_store_is_better_than_none() {
+    let older = format!(
+        "#!/bin/sh\n[ \"$1\" = --version ] && echo 'version: 0.5.0 (build 10000, commit old)' && exit\n\
+         exec '{}' \"$@\"\n",
+        server().display()
+    );
+    let Some(copy) = Copy::of(&[("llama-b11434/llama-server", older.as_bytes())]) else {
+        return;
+    };
+    let mut settings = copy.settings();
+    let options = InstallOptions {
+        only: Some(Step::Release),
+    };
+    let made = install(&settings, options, &Silent).unwrap();
+    assert_eq!(made.build.number, Some(10000));
+
+    settings.network.offline = true;
+    let explanation = explain(&settings, &Silent);
+    let (_, reason) = verdict(&explanation.attempts, Step::Store);
+    assert!(reason.contains("b11434 is wanted"), "{reason}");
+    assert_eq!(
+        install(&settings, InstallOptions::default(), &Silent).unwrap(),
+        made
+    );
 }
