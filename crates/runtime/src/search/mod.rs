@@ -167,6 +167,10 @@ impl<'a> Search<'a> {
         verdict: Verdict,
         reason: impl Into<String>,
     ) {
+        if self.any_build && verdict == Verdict::Skipped {
+            // Said before, in the first round.
+            return;
+        }
         let attempt = Attempt {
             step,
             subject: subject.into(),

@@ -99,7 +99,7 @@ impl Search<'_> {
             }
             (None, _) => {
                 let pinned = self.sources.build.number;
-                (runtime.build.number != Some(pinned))
+                (runtime.build.number != Some(pinned) && !self.any_build)
                     .then(|| format!("it is {}, and b{pinned} is wanted", runtime.build.text))
             }
         }
