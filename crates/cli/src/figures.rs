@@ -3,6 +3,7 @@
 use crate::printer::Style;
 use crate::quantity::counted;
 use llamatelemetry::InferResult;
+use std::fmt::Write as _;
 
 /// The figures of an answer in one line. What is unknown is left out.
 pub(crate) fn line(result: &InferResult, style: Style) -> String {
@@ -11,7 +12,7 @@ pub(crate) fn line(result: &InferResult, style: Style) -> String {
     if let Some(tokens) = usage.completion_tokens {
         let mut part = counted(tokens, "token");
         if let Some(rate) = timings.decode_per_second {
-            part.push_str(&format!(", {rate:.1}/s"));
+            add(&mut part, format_args!(", {rate:.1}/s"));
         }
         parts.push(part);
     }
@@ -19,14 +20,17 @@ pub(crate) fn line(result: &InferResult, style: Style) -> String {
         let mut part = format!("first token after {}", milliseconds(first));
         if let (Some(queue), Some(prefill)) = (timings.queue_ms, timings.prefill_ms) {
             let (queue, prefill) = (milliseconds(queue), milliseconds(prefill));
-            part.push_str(&format!(" (queue {queue}, prefill {prefill})"));
+            add(
+                &mut part,
+                format_args!(" (queue {queue}, prefill {prefill})"),
+            );
         }
         parts.push(part);
     }
     if let Some(tokens) = usage.prompt_tokens {
         let mut part = format!("prompt {}", counted(tokens, "token"));
         if let Some(cached) = usage.cached_tokens.filter(|cached| *cached > 0) {
-            part.push_str(&format!(" ({cached} cached)"));
+            add(&mut part, format_args!(" ({cached} cached)"));
         }
         parts.push(part);
     }
@@ -35,6 +39,11 @@ pub(crate) fn line(result: &InferResult, style: Style) -> String {
         parts.push(format!("{:.2} J", energy.joules));
     }
     style.faint(&parts.join(" · "))
+}
+
+fn add(part: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    part.write_fmt(text).unwrap_or_default();
 }
 
 fn milliseconds(time: f64) -> String {

@@ -108,6 +108,10 @@ impl Printer {
     }
 
     /// Data, as it is, at once.
+    #[expect(
+        clippy::unused_self,
+        reason = "whoever writes data has a printer to write it with"
+    )]
     pub(crate) fn data(&self, text: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes())?;

@@ -283,7 +283,7 @@ pub(crate) struct CompletionsArgs {
 }
 
 fn temperature(text: &str) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|_| "it is not a number".to_owned())?;
+    let value: f64 = text.parse().map_err(|error| format!("{error}"))?;
     if value.is_finite() && value >= 0.0 {
         Ok(value)
     } else {

@@ -7,7 +7,7 @@ use crate::printer::Printer;
 use crate::quantity;
 use crate::table::Table;
 use llamatelemetry::gguf::{
-    CheckReport, ModelFacts, PerLayer, SplitGguf, Tensor, Value, open_model,
+    CheckReport, Gguf, ModelFacts, PerLayer, SplitGguf, Tensor, Value, open_model,
 };
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -224,7 +224,7 @@ fn quantization_table(facts: &ModelFacts) -> Table {
 
 fn metadata_table(model: &SplitGguf) -> Table {
     let mut table = Table::new().left("key").left("type").left("value");
-    for (key, value) in model.first().into_iter().flat_map(|first| first.metadata()) {
+    for (key, value) in model.first().into_iter().flat_map(Gguf::metadata) {
         table.row([
             key.lossy().into_owned(),
             value.value_type().name().to_owned(),
@@ -269,7 +269,7 @@ fn metadata_json(model: &SplitGguf) -> serde_json::Map<String, serde_json::Value
     model
         .first()
         .into_iter()
-        .flat_map(|first| first.metadata())
+        .flat_map(Gguf::metadata)
         .map(|(key, value)| (key.lossy().into_owned(), value_json(&value)))
         .collect()
 }
@@ -368,7 +368,7 @@ fn validate(files: &[PathBuf], printer: &Printer) -> anyhow::Result<ExitStatus> 
 }
 
 fn check(path: &Path) -> FileCheck {
-    let checked = llamatelemetry::gguf::Gguf::open(path).and_then(|file| file.check());
+    let checked = Gguf::open(path).and_then(|file| file.check());
     let (verdict, error, report) = match checked {
         Ok(report) if report.refusals().next().is_some() => (Verdict::Refused, None, Some(report)),
         Ok(report) => (Verdict::Sound, None, Some(report)),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// The bar of a running step.
 pub(super) struct Bar {
     bars: MultiProgress,
-    bar: ProgressBar,
+    line: ProgressBar,
     task: Task,
     started: Instant,
     style: Style,
@@ -29,7 +29,7 @@ impl Bar {
         bar.enable_steady_tick(Duration::from_millis(120));
         Self {
             bars: bars.clone(),
-            bar,
+            line: bar,
             task,
             started: Instant::now(),
             style,
@@ -38,7 +38,7 @@ impl Bar {
     }
 
     fn refresh(&self) {
-        let (done, total) = (self.bar.position(), self.bar.length());
+        let (done, total) = (self.line.position(), self.line.length());
         let mut message = if done > 0 || total.is_some() {
             position(self.task.unit, done, total, self.started.elapsed())
         } else {
@@ -51,7 +51,7 @@ impl Bar {
             }
             message.push_str(&detail);
         }
-        self.bar.set_message(message);
+        self.line.set_message(message);
     }
 }
 
@@ -72,15 +72,15 @@ fn look(measured: bool, style: Style) -> ProgressStyle {
 
 impl TaskHandle for Bar {
     fn at(&self, done: u64) {
-        self.bar.set_position(done);
+        self.line.set_position(done);
         self.refresh();
     }
 
     fn total(&self, total: u64) {
-        if self.bar.length().is_none() {
-            self.bar.set_style(look(true, self.style));
+        if self.line.length().is_none() {
+            self.line.set_style(look(true, self.style));
         }
-        self.bar.set_length(total);
+        self.line.set_length(total);
         self.refresh();
     }
 
@@ -92,9 +92,9 @@ impl TaskHandle for Bar {
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        let (done, total) = (self.bar.position(), self.bar.length());
-        self.bar.finish_and_clear();
-        self.bars.remove(&self.bar);
+        let (done, total) = (self.line.position(), self.line.length());
+        self.line.finish_and_clear();
+        self.bars.remove(&self.line);
         if let Some(line) = ending(&self.task, done, total, self.started.elapsed()) {
             // Only a terminal has bars, and one that is gone needs no line.
             self.bars.println(line).unwrap_or_default();

@@ -12,7 +12,7 @@ use std::io::{self, Write as _};
 use std::time::Duration;
 
 /// Steps shorter than this leave no line behind.
-const WORTH_TELLING: Duration = Duration::from_millis(1000);
+const WORTH_TELLING: Duration = Duration::from_secs(1);
 
 /// What is seen of stderr: bars at the bottom, lines above them.
 pub(crate) struct Screen {
@@ -79,15 +79,12 @@ impl fmt::Debug for Screen {
 
 /// How a step begins, in words.
 fn beginning(task: &Task) -> String {
-    let mut text = task.title.clone();
-    if let (Unit::Bytes, Some(total)) = (task.unit, task.total) {
-        text.push_str(&format!(" ({})", quantity::bytes(total)));
-    }
-    if let Some(reason) = &task.reason {
-        text.push_str(": ");
-        text.push_str(reason);
-    }
-    text
+    let size = match (task.unit, task.total) {
+        (Unit::Bytes, Some(total)) => format!(" ({})", quantity::bytes(total)),
+        _ => String::new(),
+    };
+    let reason = task.reason.as_ref().map(|reason| format!(": {reason}"));
+    format!("{}{size}{}", task.title, reason.unwrap_or_default())
 }
 
 /// How a step ended, in words; `None` if it is not worth a line.
@@ -99,16 +96,14 @@ fn ending(task: &Task, done: u64, total: Option<u64>, time: Duration) -> Option<
     let title = &task.title;
     // Whether it succeeded is not known here: whoever did it says so, or its error does.
     Some(match task.unit {
-        Unit::Bytes if done > 0 && total.is_some_and(|total| done < total) => format!(
-            "{title}: {} of {} in {took}",
-            quantity::bytes(done),
-            quantity::bytes(total.unwrap_or(done))
-        ),
-        Unit::Bytes if done > 0 => format!(
-            "{title}: {} in {took} ({})",
-            quantity::bytes(done),
-            quantity::rate(done, time)
-        ),
+        Unit::Bytes if done > 0 => {
+            let amount = quantity::bytes(done);
+            let rate = quantity::rate(done, time);
+            match total.map(quantity::bytes).filter(|total| *total != amount) {
+                Some(total) => format!("{title}: {amount} of {total} in {took} ({rate})"),
+                None => format!("{title}: {amount} in {took} ({rate})"),
+            }
+        }
         _ => format!("{title}: {took}"),
     })
 }
@@ -155,7 +150,7 @@ mod tests {
         );
         assert_eq!(
             ending(&task, 46_000_000, Some(92_000_000), time).as_deref(),
-            Some("fetching m.gguf: 46.0 MB of 92.0 MB in 4.0 s")
+            Some("fetching m.gguf: 46.0 MB of 92.0 MB in 4.0 s (11.5 MB/s)")
         );
         let short = Task::steps("proving", None);
         assert_eq!(ending(&short, 0, None, Duration::from_millis(20)), None);

@@ -1,6 +1,7 @@
 //! Help and versions. The help is the manual, so it is held word for word.
 
 use crate::llt::{Llt, assert_ran};
+use std::fmt::Write as _;
 
 #[test]
 fn the_versions_stand_apart() {
@@ -30,7 +31,7 @@ fn every_command_has_help_with_examples() {
         let own = ran.stdout.replace("\r\n", "\n");
         let (before, after) = own.split_once("Flags of every command:").unwrap();
         let after = after.split_once("\n\n").map_or("", |(_, after)| after);
-        all.push_str(&format!("===== llt {command}\n{before}{after}"));
+        write!(all, "===== llt {command}\n{before}{after}").unwrap();
     }
     insta::assert_snapshot!(all);
 }

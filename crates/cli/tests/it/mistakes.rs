@@ -76,7 +76,7 @@ fn a_value_that_a_flag_cannot_take() {
     assert_ran!(Llt::new().run(&["run", "smollm2", "hi", "--temperature", "hot"]), @r"
     exit code: 2
     ----- stderr -----
-    error: invalid value 'hot' for '--temperature <T>': it is not a number
+    error: invalid value 'hot' for '--temperature <T>': invalid float literal
 
     For more information, try '--help'.
     ");

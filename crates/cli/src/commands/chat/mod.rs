@@ -75,7 +75,7 @@ async fn turns(
 }
 
 /// A line that is for us and not for the model.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Command<'a> {
     Help,
     Exit,

@@ -31,10 +31,10 @@ pub(crate) fn models(command: &ModelsCommand, session: &Session) -> anyhow::Resu
             remove(model, force, session)
         }
         ModelsCommand::Pin { model } => {
-            pinned(models::pin(model, session.settings())?, "pinned", session)
+            pinned(&models::pin(model, session.settings())?, "pinned", session)
         }
         ModelsCommand::Unpin { model } => pinned(
-            models::unpin(model, session.settings())?,
+            &models::unpin(model, session.settings())?,
             "no longer pinned",
             session,
         ),
@@ -190,11 +190,17 @@ fn recommend(session: &Session) -> anyhow::Result<ExitStatus> {
         })?;
     } else {
         printer.table(&render::recommended(&recommended))?;
+        let gpus = match at_hand.gpus.len() as u64 {
+            0 => "no GPU".to_owned(),
+            count => format!(
+                "{} with {} free",
+                quantity::counted(count, "GPU"),
+                quantity::bytes(at_hand.gpus.iter().sum())
+            ),
+        };
         printer.say(format!(
-            "counted with {} free, {} with {} free, and {CONTEXT} tokens of context",
+            "counted with {} of memory free, {gpus}, and {CONTEXT} tokens of context",
             quantity::bytes(at_hand.system),
-            quantity::counted(at_hand.gpus.len() as u64, "GPU"),
-            quantity::bytes(at_hand.gpus.iter().sum()),
         ));
     }
     Ok(ExitStatus::Done)
@@ -257,10 +263,10 @@ fn remove(name: &str, force: Force, session: &Session) -> anyhow::Result<ExitSta
     Ok(ExitStatus::Done)
 }
 
-fn pinned(model: LocalModel, what: &str, session: &Session) -> anyhow::Result<ExitStatus> {
+fn pinned(model: &LocalModel, what: &str, session: &Session) -> anyhow::Result<ExitStatus> {
     let printer = &session.printer;
     if printer.is_json() {
-        printer.document(&ModelDocument { model: &model })?;
+        printer.document(&ModelDocument { model })?;
     } else {
         printer.say(format!("{} is {what}", model.name));
     }
