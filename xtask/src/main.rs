@@ -14,6 +14,7 @@ mod fuzz;
 mod generate;
 mod layers;
 mod licences;
+mod links;
 mod metadata;
 mod project;
 mod python;
@@ -43,6 +44,8 @@ enum Task {
     Generate(generate::Arguments),
     /// Check licences, sources, bans and duplicate versions of dependencies against deny.toml
     Licences,
+    /// Check that links between documents lead somewhere
+    Links,
     /// Run a benchmark beside its peers
     Bench(bench::Arguments),
     /// Run a fuzz target of fuzz/ for a while
@@ -67,6 +70,7 @@ fn run(project: &Project, task: Task) -> Result<ExitCode> {
         Task::Layers => println!("{}", layers::check(project)?),
         Task::Generate(arguments) => println!("{}", generate::run(project, &arguments)?),
         Task::Licences => println!("{}", licences::check(project)?),
+        Task::Links => println!("{}", links::check(project)?),
         Task::Bench(arguments) => bench::run(project, &arguments)?,
         Task::Fuzz(arguments) => fuzz::run(project, &arguments)?,
     }

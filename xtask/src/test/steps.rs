@@ -5,7 +5,7 @@ use super::background::Background;
 use super::counts::Counts;
 use crate::project::{run, shown};
 use crate::testbed::Prepared;
-use crate::{generate, layers, licences, python};
+use crate::{generate, layers, licences, links, python};
 use anyhow::{Context as _, Result, bail};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
@@ -48,6 +48,13 @@ pub(super) const STEPS: &[Step] = &[
                 &generate::Arguments { check: true },
             ))
         },
+    },
+    Step {
+        name: "links",
+        what: "links between documents lead somewhere",
+        needs: &[],
+        quick: true,
+        run: |run| tell(links::check(run.project)),
     },
     Step {
         name: "licences",
