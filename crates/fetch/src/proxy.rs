@@ -1,7 +1,8 @@
 //! Proxies, as the environment names them.
 //!
 //! `http_proxy`, `https_proxy` and `all_proxy` by the scheme of the address wanted, in lower or
-//! upper case; `no_proxy` lists what is reached directly: `*`, names with everything below them,
+//! upper case (`HTTP_PROXY` not under a web server, where a request's header `Proxy` sets it);
+//! `no_proxy` lists what is reached directly: `*`, names with everything below them,
 //! addresses and address blocks (`10.0.0.0/8`), each with a port if wanted. This machine itself is
 //! never reached through a proxy. Every scheme is tunnelled (`CONNECT`).
 
@@ -49,8 +50,12 @@ impl Proxies {
         let direct = pick(["no_proxy", "NO_PROXY"])
             .map(|(_, list)| list.split([',', ' ']).filter_map(Direct::parse).collect())
             .unwrap_or_default();
+        let http = match environment.get("REQUEST_METHOD") {
+            Some(_) => ["http_proxy"; 2],
+            None => ["http_proxy", "HTTP_PROXY"],
+        };
         Ok(Self {
-            http: proxy(["http_proxy", "HTTP_PROXY"])?,
+            http: proxy(http)?,
             https: proxy(["https_proxy", "HTTPS_PROXY"])?,
             direct,
         })
@@ -152,6 +157,13 @@ mod tests {
         assert_eq!(used(&[], "https://x/"), None);
         let pairs = [("ALL_PROXY", "socks5h://s:1080")];
         assert_eq!(used(&pairs, "https://x/").as_deref(), Some("s:1080"));
+    }
+
+    #[test]
+    fn a_request_to_a_web_server_sets_no_proxy() {
+        let pairs = [("HTTP_PROXY", "http://evil:1"), ("REQUEST_METHOD", "GET")];
+        assert_eq!(used(&pairs, "http://x/"), None);
+        assert!(used(&pairs[..1], "http://x/").is_some());
     }
 
     #[test]

@@ -274,11 +274,17 @@ const OTHERS: &[(Family, &[(&str, &str)])] = &[
             ("no_proxy", "As `NO_PROXY`."),
             (
                 "SSL_CERT_FILE",
-                "Certificates to trust beside the built-in ones.",
+                "Certificates to trust beside the system's.",
             ),
             (
                 "SSL_CERT_DIR",
-                "Folder of certificates to trust beside the built-in ones.",
+                "Folder of certificates to trust beside the system's.",
+            ),
+            ("REQUESTS_CA_BUNDLE", "As `SSL_CERT_FILE`."),
+            ("CURL_CA_BUNDLE", "As `SSL_CERT_FILE`."),
+            (
+                "REQUEST_METHOD",
+                "Set by web servers for the programs they run: then `HTTP_PROXY` is not used.",
             ),
         ],
     ),
@@ -286,6 +292,11 @@ const OTHERS: &[(Family, &[(&str, &str)])] = &[
         Family::Programs,
         &[
             ("PATH", "Where programs are looked for."),
+            (
+                "PIP_TIMEOUT",
+                "Seconds that pip waits for the package registry; 15 if not set. Other `PIP_*` reach pip too.",
+            ),
+            ("PIP_DEFAULT_TIMEOUT", "As `PIP_TIMEOUT`."),
             ("CC", "C compiler for builds."),
             ("CXX", "C++ compiler for builds."),
             ("CUDACXX", "CUDA compiler for builds."),

@@ -67,22 +67,12 @@ impl Refusal {
                     entry: None,
                     path: archive.to_path_buf(),
                 },
-                // What a decoder says about bad bytes, and a file that ends too soon.
-                Err(source)
-                    if matches!(
-                        source.kind(),
-                        io::ErrorKind::InvalidInput
-                            | io::ErrorKind::InvalidData
-                            | io::ErrorKind::UnexpectedEof
-                            | io::ErrorKind::Other
-                    ) =>
-                {
-                    FetchError::Archive {
-                        reason: format!("it is damaged: {source}"),
-                        entry: None,
-                        path: archive.to_path_buf(),
-                    }
-                }
+                // What the system does not say, a decoder says about the bytes.
+                Err(source) if source.raw_os_error().is_none() => FetchError::Archive {
+                    reason: format!("it is damaged: {source}"),
+                    entry: None,
+                    path: archive.to_path_buf(),
+                },
                 Err(source) => FetchError::io("read the archive", archive, source),
             },
             Self::Place(error) => error,
