@@ -154,3 +154,59 @@ impl<G: Group> FromArgMatches for SettingFlags<G> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use llamatelemetry_settings::{Environment, Settings, resolve};
+
+    fn resolved(typed: &[&str]) -> Settings {
+        let command = SettingFlags::<Server>::augment_args(Command::new("test"));
+        let command = SettingFlags::<Runtime>::augment_args(command);
+        let command = SettingFlags::<Everywhere>::augment_args(command);
+        let matches = command.get_matches_from(std::iter::once(&"test").chain(typed));
+        let mut flags = Flags::default();
+        let server = SettingFlags::<Server>::from_arg_matches(&matches).unwrap();
+        let runtime = SettingFlags::<Runtime>::from_arg_matches(&matches).unwrap();
+        let everywhere = SettingFlags::<Everywhere>::from_arg_matches(&matches).unwrap();
+        server.add_to(&mut flags).unwrap();
+        runtime.add_to(&mut flags).unwrap();
+        everywhere.add_to(&mut flags).unwrap();
+        let environment = Environment::from_pairs([("HOME", "/h")]);
+        resolve(environment, &flags).unwrap().settings
+    }
+
+    #[test]
+    fn what_is_typed_becomes_settings() {
+        let settings = resolved(&[
+            "--home",
+            "/x",
+            "--offline",
+            "--device",
+            "CUDA0",
+            "--device",
+            "CUDA1",
+            "--server-arg",
+            "--flash-attn",
+            "--server-arg",
+            "on",
+            "--otel",
+            "console",
+            "--backend",
+            "cpu",
+        ]);
+        assert_eq!(settings.home.root(), std::path::Path::new("/x"));
+        assert!(settings.network.offline);
+        assert_eq!(settings.server.devices, ["CUDA0", "CUDA1"]);
+        assert_eq!(settings.server.extra_args, ["--flash-attn", "on"]);
+        assert!(settings.telemetry.console);
+    }
+
+    #[test]
+    fn what_is_not_typed_leaves_the_defaults() {
+        let settings = resolved(&[]);
+        assert!(!settings.network.offline);
+        assert!(!settings.telemetry.console);
+        assert!(settings.server.extra_args.is_empty());
+    }
+}

@@ -142,7 +142,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "network.mirrors.releases",
         what: "Base address of the release interface to use instead of llama.cpp's own.",
-        default: Fallback::Unset("the one in `docs/sources.md`"),
+        default: Fallback::Unset("the built-in one"),
         variables: &[Source::value("LLAMATELEMETRY_RELEASES_MIRROR")],
         field: field!(network.mirrors.releases, WEB_ADDRESS, is_web_address),
         ..PLAIN
@@ -150,7 +150,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "network.mirrors.hub",
         what: "Base address of the model hub to use instead of the usual one.",
-        default: Fallback::Unset("the one in `docs/sources.md`"),
+        default: Fallback::Unset("the built-in one"),
         variables: &[
             Source::value("LLAMATELEMETRY_HUB_MIRROR"),
             Source::value("MODEL_ENDPOINT"),

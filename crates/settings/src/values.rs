@@ -59,8 +59,7 @@ pub struct NetworkSettings {
     pub mirrors: Mirrors,
 }
 
-/// Base addresses to use instead of the built-in ones (`docs/sources.md` lists those). `Debug`
-/// hides passwords in them.
+/// Base addresses to use instead of the built-in ones. `Debug` hides passwords in them.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Mirrors {
     /// Release interface of llama.cpp.

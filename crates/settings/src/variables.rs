@@ -325,11 +325,11 @@ const OTHERS: &[(Family, &[(&str, &str)])] = &[
                 "XDG_CACHE_HOME",
                 "Folder in which the hub's cache lies by default.",
             ),
-            ("XDG_RUNTIME_DIR", "Folder of the servers' sockets."),
             (
-                "TMPDIR",
-                "Folder of the servers' sockets where there is no `XDG_RUNTIME_DIR`.",
+                "XDG_RUNTIME_DIR",
+                "Folder of the servers' sockets; without it `/tmp/llamatelemetry-UID`.",
             ),
+            ("TMPDIR", "Folder of temporary files."),
             ("NO_COLOR", "Set to anything: no colour on the terminal."),
             (
                 "CLICOLOR_FORCE",

@@ -20,8 +20,8 @@ fn a_part_of_a_key_is_enough() {
     exit code: 0
     ----- stdout -----
     SETTING                   VALUE
-    network.mirrors.releases  (the one in `docs/sources.md`)
-    network.mirrors.hub       (the one in `docs/sources.md`)
+    network.mirrors.releases  (the built-in one)
+    network.mirrors.hub       (the built-in one)
     ");
     assert_ran!(Llt::new().run(&["config", "show", "paralel"]), @r"
     exit code: 2
