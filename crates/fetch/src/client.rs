@@ -273,7 +273,8 @@ impl Client {
                 .timeout_recv_response(Some(self.patience.stall)),
         };
         Ok(config
-            .timeout_per_read(Some(self.patience.stall))
+            // A trial ends by its own deadline.
+            .timeout_per_read(Some(self.patience.stall.max(within.unwrap_or_default())))
             .timeout_per_write(Some(self.patience.stall))
             .build())
     }

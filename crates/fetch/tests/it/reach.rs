@@ -1,7 +1,7 @@
 //! Hosts that do not answer, proxies, offline mode.
 
 use crate::bench::{PATIENCE, bench, bytes, download, fetcher, sha256};
-use llamatelemetry_fetch::{Download, FetchError, Fetcher};
+use llamatelemetry_fetch::{Download, FetchError, Fetcher, Patience};
 use llamatelemetry_progress::Silent;
 use llamatelemetry_settings::Environment;
 use llamatelemetry_testbed::{Faults, Served, scratch_home};
@@ -59,7 +59,9 @@ fn silent_hosts_share_one_budget() {
     let elapsed = begun.elapsed();
     assert!(elapsed >= GIVE_UP, "{elapsed:?}");
     assert!(elapsed < GIVE_UP * 2, "{elapsed:?}");
-    assert!(one.to_string().contains("no answer within"), "{one}");
+    // Whichever clock is first.
+    assert!(one.to_string().contains("answer"), "{one}");
+    assert!(!one.to_string().contains("are spent"), "{one}");
     assert!(two.to_string().contains("are spent"), "{two}");
     assert!(three.to_string().contains("are spent"), "{three}");
     assert!(second.server.seen().is_empty());
@@ -92,7 +94,11 @@ fn a_host_that_has_answered_keeps_ordinary_patience() {
     bench.server.put("/quick", Served::new(b"quick".to_vec()));
     let mut settings = bench.settings();
     settings.network.give_up_after = GIVE_UP;
-    let fetcher = fetcher(&settings);
+    let fetcher = fetcher(&settings).with_patience(Patience {
+        stall: 2 * GIVE_UP,
+        attempts: 2,
+        ..PATIENCE
+    });
     fetcher.get(&bench.server.url("/quick"), &[], 10).unwrap();
     let reply = fetcher.get(&bench.server.url("/slow"), &[], 10).unwrap();
     assert_eq!(reply.body, b"slow");
@@ -103,11 +109,7 @@ fn a_host_that_has_answered_keeps_ordinary_patience() {
         .get(&bench.server.url("/slow"), &[], 10)
         .unwrap_err();
     assert!(matches!(error, FetchError::Unreachable { .. }), "{error}");
-    assert!(
-        begun.elapsed() < PATIENCE.stall * 4,
-        "{:?}",
-        begun.elapsed()
-    );
+    assert!(begun.elapsed() < 6 * GIVE_UP, "{:?}", begun.elapsed());
 }
 
 #[test]
