@@ -99,13 +99,20 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         name: "docs",
-        what: "the documentation of every crate, warnings are errors",
+        what: "the documentation of every library, warnings are errors",
         needs: &[],
         quick: true,
         run: |run_| {
             run(run_
                 .project
-                .cargo(["doc", "--workspace", "--no-deps", "--quiet", "--keep-going"])
+                .cargo([
+                    "doc",
+                    "--workspace",
+                    "--lib",
+                    "--no-deps",
+                    "--quiet",
+                    "--keep-going",
+                ])
                 .env("RUSTDOCFLAGS", "-D warnings"))
         },
     },
