@@ -150,9 +150,9 @@ impl LiveServer {
 
 /// Runs domain code, which is synchronous, beside the async runtime.
 async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Cause> + Send + 'static,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    Ok(tokio::task::spawn_blocking(work)
+    tokio::task::spawn_blocking(work)
         .await
-        .map_err(Cause::Task)??)
+        .map_err(Cause::Task)?
 }

@@ -136,12 +136,11 @@ pub(crate) fn chat_event(data: &str) -> String {
 
 /// A whole chunked stream of events, one a chunk.
 pub(crate) fn event_stream(events: &[&str]) -> String {
-    let mut text = String::from(
-        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
-    );
-    for event in events {
-        text.push_str(&format!("{:x}\r\n{event}\r\n", event.len()));
-    }
-    text.push_str("0\r\n\r\n");
-    text
+    let head =
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let chunks: Vec<String> = events
+        .iter()
+        .map(|event| format!("{:x}\r\n{event}\r\n", event.len()))
+        .collect();
+    format!("{head}{}0\r\n\r\n", chunks.concat())
 }

@@ -1,5 +1,7 @@
 //! The engine on the real llama-server and a real model.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod answers;
 mod failures;
 mod timed;
