@@ -81,7 +81,7 @@ impl<'a> BuildTree<'a> {
         let title = format!("building {target}");
         let task = progress.begin(
             Task::steps(format!("{title} for {}", self.plan.backend), None)
-                .because(format!("from {}", self.plan.origin.source.title())),
+                .because(self.plan.origin.source.title()),
         );
         let arguments = vec![
             "-C".into(),
