@@ -50,6 +50,18 @@ impl Inputs {
     }
 }
 
+impl Inputs {
+    /// Whether a choice made from these would be made again from those. A source that was named
+    /// once, to install from, need not be named again.
+    fn hold_for(&self, now: &Self) -> bool {
+        let mut then = self.clone();
+        if now.source.is_none() {
+            then.source = None;
+        }
+        then == *now
+    }
+}
+
 /// The machine as it was, for whoever reads the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct MachineNote {
@@ -81,7 +93,7 @@ pub(crate) fn recorded(settings: &Settings) -> Option<Runtime> {
 pub(crate) fn current(settings: &Settings, inputs: &Inputs) -> Option<Runtime> {
     let lock = read(settings)?;
     let proof = &lock.runtime.proof;
-    let same = lock.inputs == *inputs
+    let same = lock.inputs.hold_for(inputs)
         && proof.cpu == inputs.cpu
         && proof.driver == inputs.driver
         && Stamp::of(&lock.runtime.server, &lock.runtime.library_dirs).ok()? == proof.stamp;

@@ -94,9 +94,6 @@ impl Search<'_> {
                     .then(|| format!("it was built from {}", path.display()))
             }
             (Some(_), _) => Some("it was not built from the source that is set".to_owned()),
-            (None, Source::Tree { .. } | Source::Archive { .. }) => {
-                Some("it was built from a source that is no longer set".to_owned())
-            }
             (None, _) => {
                 let pinned = self.sources.build.number;
                 (runtime.build.number != Some(pinned) && !self.any_build)
@@ -204,6 +201,11 @@ impl Search<'_> {
             }
         };
         let subject = format!("{} ({})", plan.identity, plan.source().title());
+        if let Some((_, runtime)) = store::find(self.settings, &plan.identity)
+            && proof::still_holds(&runtime)
+        {
+            return self.take(step, want, runtime, "was built before");
+        }
         if self.mode == Mode::Explain {
             let reason = plan.describe(self.settings, self.sources);
             self.note(step, subject, want, Verdict::Possible, reason);

@@ -126,6 +126,13 @@ fn a_given_tree_is_built_proved_and_kept() {
     // Asked to look anew, it finds the same build in the store.
     let again = install(&settings, InstallOptions::default(), &Silent).unwrap();
     assert_eq!(again, runtime);
+    // What was installed once is used on without being named again, and without the lock file it
+    // is found in the store, being of the pinned number.
+    let mut unnamed = settings.clone();
+    unnamed.runtime.source = None;
+    assert_eq!(bootstrap(&unnamed, &Silent).unwrap(), runtime);
+    std::fs::remove_file(settings.home.root().join("runtime.lock.json")).unwrap();
+    assert_eq!(bootstrap(&unnamed, &Silent).unwrap(), runtime);
     // A changed tree is another build.
     place.write("tools/quantize.cpp", "int main() { return 8; }\n");
     let only = InstallOptions {
