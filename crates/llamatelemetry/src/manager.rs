@@ -63,6 +63,9 @@ impl ServerManager {
             spec.alias = Some(model.name.clone());
             let supervisor = Supervisor::start(spec, RestartPolicy::default(), &progress)?;
             let process = supervisor.wait_running(RESTART_PATIENCE)?;
+            if let Some(warning) = process.config_files().warning() {
+                progress.note(&warning);
+            }
             let live = Mutex::new(Arc::new(LiveServer::new(process)));
             Ok(Self {
                 supervisor,

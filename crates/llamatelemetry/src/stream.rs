@@ -15,6 +15,10 @@ use std::time::{Duration, Instant};
 /// When a connection breaks, the child's exit is waited for so long to say why.
 const EXIT_PATIENCE: Duration = Duration::from_secs(2);
 
+/// On a busy machine the server's log line lags behind the answer it belongs to; it is waited for
+/// so long before the slot stays unknown.
+const LAUNCH_LINE_PATIENCE: Duration = Duration::from_millis(50);
+
 /// What was asked and by whom: everything of a record that is known before the answer.
 pub(crate) struct Asked {
     /// Runs from before the request is sent; it dates a request that never got an answer.
@@ -123,11 +127,29 @@ impl AnswerStream {
     /// Reads what is left and returns the whole answer with its figures.
     pub async fn finish(mut self) -> Result<InferResult, Error> {
         while self.next().await?.is_some() {}
+        if self.recorded {
+            // It failed before, and the caller was told; half an answer is not an answer.
+            let path = self.asked.endpoint.path().into();
+            return Err(Cause::Request(ApiError::Broken { path, source: None }).into());
+        }
+        self.await_slot().await;
         let record = self.leave_record(None, None);
         let text = std::mem::take(&mut self.text);
         let reasoning = std::mem::take(&mut self.reasoning);
         let tool_calls = std::mem::take(&mut self.tool_calls);
         Ok(InferResult::new(&record, text, reasoning, tool_calls))
+    }
+
+    /// Waits for the log line that names the slot, where the answer does not and it is not here.
+    async fn await_slot(&self) {
+        let clock = self.answer.clock();
+        if self.answer.observed().slot.is_some() || self.asked.live.slot_of(clock).is_some() {
+            return;
+        }
+        let (process, sent) = (self.asked.live.process().clone(), clock.sent());
+        let waiting = move || process.wait_slot_launches(sent, LAUNCH_LINE_PATIENCE);
+        // Without a thread to wait on, what is known now is what there is.
+        drop(tokio::task::spawn_blocking(waiting).await);
     }
 
     fn leave_record(

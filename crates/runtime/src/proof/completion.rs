@@ -7,7 +7,7 @@ use llamatelemetry_api::blocking::{AnswerStream, Client};
 use llamatelemetry_api::{ApiError, CompletionRequest};
 use llamatelemetry_gguf::{PROOF_PROMPT, PROOF_TEXT, proof_model};
 use llamatelemetry_progress::Silent;
-use llamatelemetry_server::{Exit, ExitClass, LaunchSpec, ServerError, ServerProcess};
+use llamatelemetry_server::{Exit, ExitClass, LaunchSpec, Listen, ServerError, ServerProcess};
 use llamatelemetry_settings::{GpuLayers, ServerSettings, Settings};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -42,6 +42,7 @@ pub(super) fn answer(
     spec.library_dirs = library_dirs.to_vec();
     spec.start_timeout = START_LIMIT;
     // The user's own choices are for their models; the proof asks about the binary.
+    spec.listen = Listen::UnixSocket;
     spec.options = ServerSettings {
         context: Some(2048),
         parallel: Some(1),
