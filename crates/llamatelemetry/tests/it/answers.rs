@@ -4,6 +4,28 @@ use crate::{engine, greedy, run};
 use llamatelemetry::{ChatMessage, GenerateOptions};
 
 #[test]
+fn chat_at_temperature_zero_repeats_itself() {
+    run(async {
+        let (engine, _) = engine().await;
+        let question = [ChatMessage::user("Explain CUDA in one sentence.")];
+        let first = engine.chat(&question, &greedy(48)).await.unwrap();
+        let second = engine.chat(&question, &greedy(48)).await.unwrap();
+        assert!(!first.text.is_empty());
+        assert_eq!(first.text, second.text);
+        assert!(
+            second.usage.cached_tokens.unwrap() > 0,
+            "{:?}",
+            second.usage
+        );
+        assert!(
+            first.slot.is_some(),
+            "the slot is known from the launch line"
+        );
+        engine.unload().await;
+    });
+}
+
+#[test]
 fn infer_sends_the_prompt_as_it_stands() {
     run(async {
         let (engine, _) = engine().await;

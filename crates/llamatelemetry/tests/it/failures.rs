@@ -47,7 +47,13 @@ fn a_killed_server_is_an_error_that_shows_its_last_lines() {
             .clone()
             .expect("the record says that it failed");
         assert_eq!(failure.kind, "connection_broken");
-        drop(stream);
+        let unfinished = stream.finish().await.unwrap_err();
+        assert_eq!(
+            unfinished.kind(),
+            ErrorKind::Request,
+            "half an answer is no result"
+        );
+        assert_eq!(kept.records().len(), 1, "a request leaves one record");
         let again = engine.infer("One, two,", &greedy(2)).await.unwrap();
         assert_eq!(again.usage.completion_tokens, Some(2), "the server is back");
         assert_eq!(engine.server().restarts(), 1);
