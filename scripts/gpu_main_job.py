@@ -40,7 +40,7 @@ def main():
         result.update(parts)
         pathlib.Path(arguments.out).write_text(json.dumps(result, indent=1) + "\n")
 
-    note(machine=json.loads(check([*llt, "gpu"], environment)))
+    note(machine=machine(llt, environment))
     model = work / "synth-8b.gguf"
     writing = write_model(arguments, source, work, model)
     started = time.monotonic()
@@ -79,6 +79,15 @@ def check(command, environment):
     if done.returncode != 0:
         sys.exit(f"{command[:4]} ended with {done.returncode}")
     return done.stdout
+
+
+def machine(llt, environment):
+    """What the machine is, without what tells one from another of its kind."""
+    told = json.loads(check([*llt, "gpu"], environment))
+    del told["kernel"], told["cpu"]["features"]
+    for gpu in told["gpus"]["gpus"]:
+        del gpu["uuid"]
+    return told
 
 
 def write_model(arguments, source, work, model):

@@ -96,11 +96,25 @@ pub fn probe_gpus(probes: &[&dyn DeviceProbe]) -> Result<GpuInventory, GpuUnavai
     }))
 }
 
-/// Version of NVIDIA's kernel module, read from a file in microseconds; `None` where none is
-/// loaded. Remembered results that depend on the driver are keyed by it.
-pub fn driver_version() -> Option<String> {
+/// NVIDIA's kernel module and the cards it drives, such as `580.159.04, NVIDIA H100`, read from
+/// files in microseconds; `None` where no module is loaded. Remembered results that hold for one
+/// driver and one kind of card are keyed by it: a build for one card does not run on another.
+pub fn driver_identity() -> Option<String> {
     let text = std::fs::read_to_string("/sys/module/nvidia/version").ok()?;
-    Some(text.trim().to_owned()).filter(|version| !version.is_empty())
+    let version = Some(text.trim()).filter(|version| !version.is_empty())?;
+    let cards = std::fs::read_dir("/proc/driver/nvidia/gpus")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let models: std::collections::BTreeSet<String> = cards
+        .filter_map(|card| std::fs::read_to_string(card.path().join("information")).ok())
+        .filter_map(|text| {
+            let model = text.lines().find_map(|line| line.strip_prefix("Model:"))?;
+            Some(model.trim().to_owned())
+        })
+        .collect();
+    let named = std::iter::once(version.to_owned()).chain(models);
+    Some(named.collect::<Vec<_>>().join(", "))
 }
 
 /// `{"driver_version":…}` or `{"unavailable":"reason"}`.

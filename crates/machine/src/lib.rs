@@ -14,7 +14,8 @@ mod sys;
 pub use cpu::{Cpu, cpu_identity};
 pub use disk::disk_free;
 pub use gpu::{
-    DeviceProbe, Gpu, GpuInventory, GpuUnavailable, GpuUnavailableCause, driver_version, probe_gpus,
+    DeviceProbe, Gpu, GpuInventory, GpuUnavailable, GpuUnavailableCause, driver_identity,
+    probe_gpus,
 };
 pub use memory::Memory;
 pub use nvml::Nvml;

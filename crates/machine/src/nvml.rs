@@ -141,10 +141,11 @@ fn explain(error: &NvmlError) -> GpuUnavailable {
         ),
         NvmlError::LibRmVersionMismatch => unavailable(
             Cause::VersionMismatch,
-            match crate::driver_version() {
-                Some(module) => format!(
+            match crate::driver_identity() {
+                Some(identity) => format!(
                     "NVIDIA's library and its kernel module are of different versions (the loaded \
-                     module is {module}); restart the machine after a driver update"
+                     module is {}); restart the machine after a driver update",
+                    identity.split(',').next().unwrap_or_default()
                 ),
                 None => "NVIDIA's library and its kernel module are of different versions; \
                          restart the machine after a driver update"

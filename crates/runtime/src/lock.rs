@@ -7,7 +7,7 @@ use crate::build::cuda;
 use crate::proof::{Stamp, now};
 use crate::sources::Sources;
 use crate::{Runtime, RuntimeError, files};
-use llamatelemetry_machine::{Machine, cpu_identity, driver_version};
+use llamatelemetry_machine::{Machine, cpu_identity, driver_identity};
 use llamatelemetry_settings::{BackendChoice, Settings};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -43,7 +43,7 @@ impl Inputs {
             }
             .to_owned(),
             cpu: cpu_identity().to_owned(),
-            driver: driver_version(),
+            driver: driver_identity(),
             nvcc: cuda::find_nvcc(&settings.environment).ok(),
             pinned_build: sources.build.number,
         }

@@ -207,6 +207,16 @@ impl Staged {
     }
 }
 
+impl Drop for Staged {
+    /// A build or an archive that was refused must not fill the disk. What was installed has moved
+    /// away, and there is nothing to remove.
+    fn drop(&mut self) {
+        if let Err(error) = files::remove_folder(&self.folder) {
+            tracing::warn!(%error, "a folder of a refused runtime is left");
+        }
+    }
+}
+
 /// What is known of a runtime before it is proved.
 #[derive(Debug, Clone)]
 pub(crate) struct Made {

@@ -85,6 +85,11 @@ pub(super) fn bring(
     let reused = ledger.arrived();
     work.place.check_room(size)?;
     let data = work.place.open()?;
+    if data.metadata().is_ok_and(|data| data.len() > size) {
+        // Left over from a longer file whose ledger is gone; its tail must not end up in this one.
+        data.set_len(size)
+            .map_err(|source| FetchError::write(&work.place.data, source, None))?;
+    }
     let task = work
         .progress
         .begin(Task::bytes(work.download.title.clone(), Some(size)));

@@ -87,9 +87,27 @@ impl HubRequest<'_> {
                 };
                 plan_for(&present, known).ok()?
             };
-        plan.files()
-            .all(|file| present.contains(&file))
-            .then(|| self.model(&cache, &commit, &plan, context))
+        (plan.files().all(|file| present.contains(&file))
+            && self.keeps_promise(&cache, &commit, &plan, context))
+        .then(|| self.model(&cache, &commit, &plan, context))
+    }
+
+    /// Whether nothing speaks against the file in the cache being the one whose digest was asked
+    /// for: the cache's own name for it, or a digest computed before.
+    fn keeps_promise(
+        &self,
+        cache: &RepoCache,
+        commit: &str,
+        plan: &Plan,
+        context: &Context<'_>,
+    ) -> bool {
+        let (Some(wanted), [only]) = (self.sha256, plan.shards.as_slice()) else {
+            return true;
+        };
+        let file = cache.snapshot(commit).join(only);
+        promised_digest(&file)
+            .or_else(|| context.memory().recall(&file))
+            .is_none_or(|have| have.eq_ignore_ascii_case(wanted))
     }
 
     /// The best that the cache has when the hub cannot be asked.
@@ -99,7 +117,8 @@ impl HubRequest<'_> {
         let present = cache.files(&commit);
         let present: Vec<&str> = present.iter().map(String::as_str).collect();
         let plan = plan_for(&present, self.primary(&present)?).ok()?;
-        Some(self.model(&cache, &commit, &plan, context))
+        self.keeps_promise(&cache, &commit, &plan, context)
+            .then(|| self.model(&cache, &commit, &plan, context))
     }
 
     fn cache(&self, context: &Context<'_>) -> RepoCache {
@@ -177,7 +196,8 @@ impl HubRequest<'_> {
                     actual: actual.clone(),
                 });
             }
-            self.fetch_file(file, &listing.commit, &cache, client, context)?;
+            let promised = self.sha256.filter(|_| plan.shards == [file.path.as_str()]);
+            self.fetch_file(file, promised, &listing.commit, &cache, client, context)?;
         }
         listing.keep(&context.settings.home, self.repo)?;
         if self.revision.is_none() {
@@ -190,6 +210,7 @@ impl HubRequest<'_> {
     fn fetch_file(
         &self,
         file: &RepoFile,
+        promised: Option<&str>,
         commit: &str,
         cache: &RepoCache,
         client: &HubClient<'_>,
@@ -213,7 +234,7 @@ impl HubRequest<'_> {
                 let download = Download {
                     url: client.file_url(self.repo, commit, &file.path),
                     headers: client.headers(),
-                    sha256: file.sha256.clone(),
+                    sha256: file.sha256.clone().or_else(|| promised.map(str::to_owned)),
                     size: file.size,
                     target: blob.clone(),
                     title: file.path.clone(),

@@ -236,10 +236,14 @@ fn url_name(text: &str) -> Result<UrlName, String> {
     if !has_gguf_ending(path) {
         return Err("the address does not end in .gguf".to_owned());
     }
-    let sha256 = match fragment.and_then(|fragment| fragment.strip_prefix("sha256=")) {
-        Some(digest) if is_sha256(digest) => Some(digest.to_ascii_lowercase()),
-        Some(_) => return Err("what follows #sha256= is not 64 hexadecimal digits".to_owned()),
-        None => None,
+    let sha256 = match fragment {
+        None | Some("") => None,
+        Some(text) => match text.strip_prefix("sha256=") {
+            Some(digest) if is_sha256(digest) => Some(digest.to_ascii_lowercase()),
+            Some(_) => return Err("what follows #sha256= is not 64 hexadecimal digits".to_owned()),
+            // Whoever writes something here wants it checked.
+            None => return Err("what follows # is not sha256=DIGEST".to_owned()),
+        },
     };
     Ok(UrlName {
         url: url.to_owned(),

@@ -29,7 +29,7 @@ impl Key {
             stamp,
             library_path,
             cpu: llamatelemetry_machine::cpu_identity().to_owned(),
-            driver: llamatelemetry_machine::driver_version(),
+            driver: llamatelemetry_machine::driver_identity(),
         }
     }
 

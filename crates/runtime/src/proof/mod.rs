@@ -159,7 +159,7 @@ fn run(
         proof: Proof {
             queue_signal: answered.queue_signal,
             cpu: llamatelemetry_machine::cpu_identity().to_owned(),
-            driver: llamatelemetry_machine::driver_version(),
+            driver: llamatelemetry_machine::driver_identity(),
             stamp,
             sha256: digest(server, settings)?,
             proved_at: now(),
@@ -228,6 +228,6 @@ pub(crate) fn now() -> u64 {
 pub(crate) fn still_holds(runtime: &crate::Runtime) -> bool {
     let proof = &runtime.proof;
     proof.cpu == llamatelemetry_machine::cpu_identity()
-        && proof.driver == llamatelemetry_machine::driver_version()
+        && proof.driver == llamatelemetry_machine::driver_identity()
         && Stamp::of(&runtime.server, &runtime.library_dirs).is_ok_and(|stamp| stamp == proof.stamp)
 }

@@ -107,6 +107,7 @@ impl Search<'_> {
         if self.source_is_set(step, want) {
             return;
         }
+        let cuda_only = self.settings.runtime.backend == BackendChoice::Cuda;
         let found: Vec<PathBuf> = on_path(&self.settings.environment, "llama-server").collect();
         if found.is_empty() {
             self.note(
@@ -123,7 +124,10 @@ impl Search<'_> {
             }
             let library_dirs = libraries_beside(&server);
             match self.prove(&server, &library_dirs) {
-                Ok(proved) if proved.backend == Backend::Cpu && want.backend != Backend::Cpu => {
+                Ok(proved)
+                    if (cuda_only && proved.backend != Backend::Cuda)
+                        || (proved.backend == Backend::Cpu && want.backend != Backend::Cpu) =>
+                {
                     self.refuse(step, want, &server, wrong_backend(proved.backend));
                 }
                 Ok(proved) => {
