@@ -7,6 +7,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
+use std::net::Shutdown;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpStream, UnixStream};
@@ -22,10 +23,31 @@ const KEEP_AT_MOST: usize = 32;
 pub(crate) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     driver: JoinHandle<()>,
+    socket: Socket,
+}
+
+/// A second handle on a connection's socket.
+#[derive(Debug)]
+enum Socket {
+    Unix(std::os::unix::net::UnixStream),
+    Tcp(std::net::TcpStream),
+}
+
+impl Socket {
+    /// Ends both directions: the server hears of it now.
+    fn shut_down(&self) -> std::io::Result<()> {
+        match self {
+            Self::Unix(stream) => stream.shutdown(Shutdown::Both),
+            Self::Tcp(stream) => stream.shutdown(Shutdown::Both),
+        }
+    }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        // The task, and its handle on the socket, go only when their runtime runs again, which may
+        // be never; the slot must not wait for that. A socket that is closed already is as good.
+        drop(self.socket.shut_down());
         self.driver.abort();
     }
 }
@@ -102,21 +124,27 @@ impl Pool {
             address: self.address.clone(),
             source,
         };
-        match &self.address {
+        let opened = match &self.address {
             Address::Unix(path) => {
                 let stream = UnixStream::connect(path).await.map_err(refused)?;
-                Self::start(TokioIo::new(stream)).await
+                let stream = stream.into_std().map_err(refused)?;
+                let socket = Socket::Unix(stream.try_clone().map_err(refused)?);
+                let stream = UnixStream::from_std(stream).map_err(refused)?;
+                Self::start(TokioIo::new(stream), socket).await
             }
             Address::Tcp(address) => {
                 let stream = TcpStream::connect(address).await.map_err(refused)?;
                 stream.set_nodelay(true).map_err(refused)?;
-                Self::start(TokioIo::new(stream)).await
+                let stream = stream.into_std().map_err(refused)?;
+                let socket = Socket::Tcp(stream.try_clone().map_err(refused)?);
+                let stream = TcpStream::from_std(stream).map_err(refused)?;
+                Self::start(TokioIo::new(stream), socket).await
             }
-        }
-        .map_err(|error| refused(std::io::Error::other(error)))
+        };
+        opened.map_err(|error| refused(std::io::Error::other(error)))
     }
 
-    async fn start<T>(io: T) -> Result<Connection, hyper::Error>
+    async fn start<T>(io: T, socket: Socket) -> Result<Connection, hyper::Error>
     where
         T: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
@@ -125,6 +153,10 @@ impl Pool {
             // A failure reaches whoever reads the response's body; there is nobody else to tell.
             drop(connection.await);
         });
-        Ok(Connection { sender, driver })
+        Ok(Connection {
+            sender,
+            driver,
+            socket,
+        })
     }
 }

@@ -20,7 +20,15 @@ impl InferenceEngine {
             .enable_all()
             .build()
             .map_err(Cause::Executor)?;
-        let engine = runtime.block_on(crate::InferenceEngine::load_model(name, options))?;
+        let loaded = runtime.block_on(crate::InferenceEngine::load_model(name, options));
+        let engine = match loaded {
+            Ok(engine) => engine,
+            Err(error) => {
+                // A plain drop would wait for a build or download that nobody needs any more.
+                runtime.shutdown_background();
+                return Err(error);
+            }
+        };
         Ok(Self {
             engine,
             runtime: Arc::new(runtime),

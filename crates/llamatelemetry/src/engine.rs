@@ -152,6 +152,7 @@ impl InferenceEngine {
             parameters: options.parameters(),
             conversation_id: options.conversation_id.clone(),
             input: self.capture_content.then(input),
+            answered: false,
         })
     }
 }

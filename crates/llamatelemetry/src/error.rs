@@ -38,7 +38,7 @@ pub(crate) enum Cause {
     Model(#[from] ModelError),
     #[error(transparent)]
     Server(#[from] ServerError),
-    #[error("llama-server {exit} while it worked on the request")]
+    #[error("{exit}")]
     ServerDied {
         exit: Exit,
         #[source]

@@ -34,6 +34,8 @@ pub(crate) struct Asked {
     pub(crate) parameters: RequestParameters,
     pub(crate) conversation_id: Option<String>,
     pub(crate) input: Option<Vec<Message>>,
+    /// Whether the server answered or refused; until then a drop is a cancelled request.
+    pub(crate) answered: bool,
 }
 
 /// An answer on its way. Dropping it cancels the request: the server frees the slot.
@@ -49,9 +51,10 @@ pub struct AnswerStream {
 impl Asked {
     /// The request was sent: either an answer streams, or it failed and that is recorded.
     pub(crate) async fn opened(
-        self,
+        mut self,
         answer: Result<ApiStream, ApiError>,
     ) -> Result<AnswerStream, Error> {
+        self.answered = true;
         match answer {
             Ok(answer) => Ok(AnswerStream {
                 asked: self,
@@ -100,6 +103,19 @@ impl Asked {
             finish_reason: observed.finish_reason,
             failure,
             content,
+        }
+    }
+}
+
+impl Drop for Asked {
+    /// A request that is dropped while it waits for a slot leaves its record too.
+    fn drop(&mut self) {
+        if !self.answered {
+            let scanner = StreamScanner::new(self.endpoint, self.clock.clone());
+            let mut observed = scanner.finish(Instant::now());
+            observed.finish_reason = Some(FinishReason::Cancelled);
+            let record = self.record(&self.clock, observed, None, None);
+            self.sink.record(Arc::new(record));
         }
     }
 }

@@ -70,6 +70,15 @@ pub enum ServerError {
         /// The port.
         port: u16,
     },
+    /// The port may not be listened on.
+    #[error("cannot listen on port {port} of 127.0.0.1")]
+    Port {
+        /// The port.
+        port: u16,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
     /// The folder for sockets cannot be used.
     #[error("cannot use the runtime folder {}", path.display())]
     RuntimeFolder {

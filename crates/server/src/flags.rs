@@ -79,7 +79,7 @@ impl Flags {
             && !after.starts_with(' ')
         {
             values += 1;
-            rest = after.find(' ').map_or("", |end| &after[end..]);
+            rest = after.get(end_of_value(after)..).unwrap_or_default();
         }
         for name in names
             .into_iter()
@@ -105,9 +105,11 @@ impl Flags {
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
             let flag = normal(argument);
-            if let Some((_, reason)) = OWN.iter().find(|(own, _)| *own == flag) {
+            // Of `--flag=value` only the flag: the value may be a key, which no message may show.
+            let word = flag.split('=').next().unwrap_or(&flag);
+            if let Some((own, reason)) = OWN.iter().find(|(own, _)| *own == word) {
                 return Err(ServerError::OwnFlag {
-                    flag: argument.clone(),
+                    flag: (*own).to_owned(),
                     reason,
                 });
             }
@@ -159,6 +161,20 @@ fn normal(argument: &str) -> String {
     }
 }
 
+/// Where a value's hint ends: hints such as `<buffer type>` hold spaces within brackets.
+fn end_of_value(text: &str) -> usize {
+    let mut depth = 0_i32;
+    for (at, letter) in text.char_indices() {
+        match letter {
+            '<' | '{' | '[' | '(' => depth += 1,
+            '>' | '}' | ']' | ')' => depth -= 1,
+            ' ' if depth <= 0 => return at,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,12 +192,30 @@ mod tests {
 --spec-draft-type-k, -ctkd, --cache-type-k-draft TYPE
                                         KV cache data type for K for the draft model
 -ag,   --agent, -no-ag, --no-agent      whether to enable CORS proxy
+-ot,   --override-tensor <tensor name pattern>=<buffer type>,...
+                                        override tensor buffer type
 --host HOST                             ip address to listen, or bind to an UNIX socket if the address ends
 ";
 
     fn given(arguments: &[&str]) -> Result<(), ServerError> {
         let arguments: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
         Flags::parse(HELP).check_given(&arguments)
+    }
+
+    #[test]
+    fn a_hint_with_spaces_is_one_value() {
+        given(&["-ot", "exps=CPU", "--threads", "2"]).unwrap();
+        let error = given(&["-ot", "exps=CPU", "--host", "0.0.0.0"]).unwrap_err();
+        assert!(matches!(error, ServerError::OwnFlag { .. }), "{error:?}");
+    }
+
+    #[test]
+    fn a_value_in_a_refused_flag_is_not_shown() {
+        let error = given(&["--host=my-secret"]).unwrap_err();
+        assert!(
+            !format!("{error} {error:?}").contains("my-secret"),
+            "{error:?}"
+        );
     }
 
     #[test]
@@ -196,6 +230,7 @@ mod tests {
             ("--host", 1),
             ("--no-agent", 0),
             ("--no-perf", 0),
+            ("--override-tensor", 1),
             ("--perf", 0),
             ("--spec-draft-type-k", 1),
             ("--threads", 1),
@@ -205,6 +240,7 @@ mod tests {
             ("-ctkd", 1),
             ("-h", 0),
             ("-no-ag", 0),
+            ("-ot", 1),
             ("-t", 1),
         ];
         let found: Vec<(&str, usize)> = flags

@@ -86,7 +86,9 @@ fn cache_file(cache: &Path, build: &str) -> PathBuf {
     let hash = build.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    cache.join("server-flags").join(format!("{hash:016x}.json"))
+    cache
+        .join("server-flags-2")
+        .join(format!("{hash:016x}.json"))
 }
 
 fn recall(file: &Path, build: &str) -> Option<Flags> {

@@ -335,10 +335,11 @@ fn free(port: u16) -> Result<(), ServerError> {
         return Ok(());
     }
     match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Ok(_) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
             Err(ServerError::AddressInUse { port })
         }
-        _ => Ok(()),
+        Err(source) => Err(ServerError::Port { port, source }),
     }
 }
 

@@ -4,7 +4,7 @@
 
 mod wire;
 
-use llamatelemetry_api::{Address, ApiError, ChatMessage, ChatRequest, Client, blocking};
+use llamatelemetry_api::{Address, ApiError, ChatMessage, ChatRequest, blocking};
 use llamatelemetry_record::{FinishReason, TimingSource};
 use wire::{Script, chat_event, event_stream, json, serve};
 
@@ -164,23 +164,15 @@ fn nobody_there_is_a_typed_error() {
 }
 
 #[test]
-fn dropping_a_stream_closes_its_connection() {
+fn dropping_a_stream_closes_its_connection_at_once() {
     let one = chat_event(r#"{"choices":[{"index":0,"delta":{"content":"Hel"}}]}"#);
     let endless = event_stream(&[&one])
         .trim_end_matches("0\r\n\r\n")
         .to_owned();
-    let served = serve(vec![Script::ReplyThenWaitForClose(endless)]);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let client = Client::new(Address::Tcp(served.address), None);
-    runtime.block_on(async {
-        let mut answer = client.chat_stream(&question(), None).await.unwrap();
-        assert_eq!(answer.next().await.unwrap().unwrap().text, "Hel");
-        drop(answer);
-        // The connection's task ends when the runtime next looks at it.
-        tokio::task::yield_now().await;
-    });
+    let (client, served) = client(vec![Script::ReplyThenWaitForClose(endless)]);
+    let mut answer = client.chat_stream(&question(), None).unwrap();
+    assert_eq!(answer.next().unwrap().unwrap().text, "Hel");
+    drop(answer);
+    // No further call runs the client's runtime.
     served.wait_for_close();
 }

@@ -110,7 +110,10 @@ fn a_server_that_is_killed_is_told_with_its_last_lines() {
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("error: llama-server"), "{stderr}");
+    assert!(
+        stderr.contains("error: llama-server was killed (signal 9)"),
+        "{stderr}"
+    );
     assert!(stderr.contains("llama-server's last lines:"), "{stderr}");
 }
 

@@ -1,8 +1,9 @@
 //! What a bad day looks like.
 
-use crate::{engine, greedy, run};
-use llamatelemetry::{ChatMessage, ErrorKind, GenerateOptions};
+use crate::{engine, engine_with, greedy, run};
+use llamatelemetry::{ChatMessage, ErrorKind, FinishReason, GenerateOptions};
 use std::process::Command;
+use std::time::Duration;
 
 #[test]
 fn a_killed_server_is_an_error_that_shows_its_last_lines() {
@@ -74,6 +75,29 @@ fn a_refused_request_keeps_the_servers_words() {
         assert_eq!(error.kind(), ErrorKind::Request);
         assert!(error.to_string().contains("with 400: "), "{error}");
         assert!(kept.records()[0].failure.is_some());
+        engine.unload().await;
+    });
+}
+
+#[test]
+fn a_request_given_up_while_it_waits_for_a_slot_leaves_a_record() {
+    run(async {
+        let (engine, kept) = engine_with(|settings| settings.server.parallel = Some(1)).await;
+        let mut first = engine.stream("Count: 1, 2,", &greedy(4000)).await.unwrap();
+        first
+            .next()
+            .await
+            .unwrap()
+            .expect("the only slot is at work");
+        let options = greedy(4);
+        let second = engine.stream("One, two,", &options);
+        let waited = tokio::time::timeout(Duration::from_millis(50), second).await;
+        assert!(waited.is_err(), "there is no slot for it");
+        let record = kept.records()[0].clone();
+        assert_eq!(record.finish_reason, Some(FinishReason::Cancelled));
+        assert_eq!((record.phases.queue, record.phases.decode), (None, None));
+        assert!(record.phases.total >= Duration::from_millis(50));
+        drop(first);
         engine.unload().await;
     });
 }

@@ -6,6 +6,7 @@ mod answers;
 mod failures;
 mod timed;
 
+use llamatelemetry::settings::Settings;
 use llamatelemetry::{GenerateOptions, InferenceEngine, LoadOptions, RequestRecord, Sink};
 use std::sync::{Arc, Mutex};
 
@@ -27,10 +28,19 @@ impl Kept {
 
 /// An engine on the test home's runtime with the small model.
 pub(crate) async fn engine() -> (InferenceEngine, Arc<Kept>) {
+    engine_with(|_| ()).await
+}
+
+/// The same with other settings.
+pub(crate) async fn engine_with(
+    change: impl FnOnce(&mut Settings),
+) -> (InferenceEngine, Arc<Kept>) {
     llamatelemetry_testbed::runtime();
     llamatelemetry_testbed::smollm2();
     let kept = Arc::new(Kept::default());
-    let options = LoadOptions::new(llamatelemetry_testbed::settings()).with_sink(kept.clone());
+    let mut settings = llamatelemetry_testbed::settings();
+    change(&mut settings);
+    let options = LoadOptions::new(settings).with_sink(kept.clone());
     (
         InferenceEngine::load_model("smollm2", options)
             .await

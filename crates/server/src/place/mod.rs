@@ -126,7 +126,13 @@ fn folder(environment: &Environment) -> Result<PathBuf, ServerError> {
     let path = environment
         .get_os("XDG_RUNTIME_DIR")
         .map(PathBuf::from)
-        .filter(|base| base.is_absolute() && base.is_dir())
+        // After `su` it may be another user's, who would not thank us for a folder in it.
+        .filter(|base| {
+            base.is_absolute()
+                && base
+                    .metadata()
+                    .is_ok_and(|found| found.is_dir() && found.uid() == user())
+        })
         .map_or_else(
             || PathBuf::from(format!("/tmp/llamatelemetry-{}", user())),
             |base| base.join("llamatelemetry"),

@@ -69,7 +69,19 @@ async fn turns(
         match Command::parse(&line) {
             Some(Command::Exit) => return Ok(ExitStatus::Done),
             Some(command) => conversation.obey(command, session),
-            None => conversation.turn(line, loaded, session, interrupts).await?,
+            None => {
+                let turn = conversation.turn(line, loaded, session, interrupts).await;
+                let Err(error) = turn else { continue };
+                // A refused question or a server that is being restarted ends the turn; whoever
+                // types can go on. A script must not, or its answers would not fit its questions.
+                if !input.is_interactive() || !error.is::<llamatelemetry::Error>() {
+                    return Err(error);
+                }
+                conversation.messages.pop();
+                session
+                    .printer
+                    .warn(format!("{error:#}; /clear forgets the conversation"));
+            }
         }
     }
 }
