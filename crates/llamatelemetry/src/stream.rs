@@ -103,6 +103,12 @@ impl Asked {
             finish_reason: observed.finish_reason,
             failure,
             content,
+            waits: Vec::new(),
+            marks: Vec::new(),
+            retries_of: Vec::new(),
+            baggage: Vec::new(),
+            server: None,
+            energy: None,
         }
     }
 }

@@ -6,17 +6,23 @@
 
 mod clock;
 mod dialect;
+mod energy;
+mod happening;
 mod identity;
+mod live;
 mod request;
 mod scanner;
 mod sources;
 mod sse;
 
 pub use clock::{PhaseClock, Phases, TimingSource};
+pub use energy::{Energy, EnergyMethod};
+pub use happening::{Happening, LoggedLine, Severity, ToolContent, What};
 pub use identity::{InvalidTraceparent, SpanId, TraceContext, TraceId};
+pub use live::{LiveProgress, LiveRequest};
 pub use request::{
-    Content, Endpoint, Failure, FinishReason, Message, Operation, RequestParameters, RequestRecord,
-    ServerTimings, Usage,
+    Content, Endpoint, Failure, FinishReason, Mark, MarkKind, Message, Operation,
+    RequestParameters, RequestRecord, ServerTimings, Usage, Wait, WaitCause,
 };
 pub use scanner::{Observed, StreamScanner};
 pub use sources::{Delivery, PHASE_SOURCES, PhaseRow, PhaseSource, Shown, phase_sources};
@@ -24,10 +30,25 @@ pub use sse::{SseDecoder, SseError};
 
 use std::sync::Arc;
 
-/// Where finished records go.
+/// Where records go. Every call must return at once: a sink that needs time has its own queue.
 pub trait Sink: Send + Sync {
-    /// Takes one finished record. Must return at once: a sink that needs time has its own queue.
+    /// Takes one finished record.
     fn record(&self, record: Arc<RequestRecord>);
+
+    /// A request was sent; it can be watched until its record comes or it is dropped.
+    fn started(&self, _live: &Arc<LiveRequest>) {}
+
+    /// Something that is no request came to its end.
+    fn happened(&self, _happening: Happening) {}
+
+    /// A line was logged.
+    fn logged(&self, _line: LoggedLine) {}
+
+    /// The energy of a request that has just ended, as well as it is known at once; the record's
+    /// span may get a better figure. `None` where nothing measures energy.
+    fn energy(&self, _record: &RequestRecord) -> Option<Energy> {
+        None
+    }
 }
 
 /// Nobody wants the records.

@@ -1,6 +1,6 @@
 //! The record's fields.
 
-use crate::{Phases, SpanId, TraceContext, TraceId};
+use crate::{Energy, Phases, SpanId, TraceContext, TraceId};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, SystemTime};
 
@@ -257,6 +257,68 @@ pub struct RequestRecord {
     pub failure: Option<Failure>,
     /// Prompts and answers, if capture was asked for.
     pub content: Option<Content>,
+    /// What the request had to wait for before it could be sent, in order: the span of the request
+    /// begins with the first of them.
+    pub waits: Vec<Wait>,
+    /// What the server told of the request while it ran, in order.
+    pub marks: Vec<Mark>,
+    /// Earlier attempts of the same request.
+    pub retries_of: Vec<TraceContext>,
+    /// W3C baggage that came with the request, decoded.
+    pub baggage: Vec<(String, String)>,
+    /// Host and port that were asked; `None` for a Unix socket.
+    pub server: Option<(String, u16)>,
+    /// Energy used, where it is measured.
+    pub energy: Option<Energy>,
+}
+
+/// Something that a request had to wait for before it could be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    /// What it was.
+    pub cause: WaitCause,
+    /// When the wait began.
+    pub started_at: SystemTime,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+/// What a request had to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitCause {
+    /// The model was being loaded.
+    ModelLoad,
+    /// The server had ended and was being started again.
+    Restart,
+}
+
+/// Something that the server told of a request while it ran. It becomes an event on its span.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// When, as nearly as is known.
+    pub at: SystemTime,
+    /// What.
+    pub kind: MarkKind,
+}
+
+/// What a server told of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MarkKind {
+    /// The context was full: so many of its tokens were thrown away.
+    ContextShift {
+        /// Tokens thrown away, if the server said.
+        discarded: Option<u64>,
+    },
+    /// A saved state of the context was used.
+    CheckpointRestored,
+    /// Drafted tokens and how many of them were accepted, in all.
+    DraftAcceptance {
+        /// Tokens drafted.
+        drafted: u64,
+        /// Drafted tokens that were accepted.
+        accepted: u64,
+    },
 }
 
 impl RequestRecord {

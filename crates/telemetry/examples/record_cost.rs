@@ -109,6 +109,12 @@ fn record(content: Option<usize>) -> RequestRecord {
         },
         finish_reason: Some(FinishReason::Length),
         failure: None,
+        waits: Vec::new(),
+        marks: Vec::new(),
+        retries_of: Vec::new(),
+        baggage: Vec::new(),
+        server: None,
+        energy: None,
         content: content.map(|size| Content {
             input: vec![Message {
                 role: "user".into(),

@@ -58,6 +58,12 @@ pub(crate) fn chat() -> RequestRecord {
         finish_reason: Some(FinishReason::Length),
         failure: None,
         content: None,
+        waits: Vec::new(),
+        marks: Vec::new(),
+        retries_of: Vec::new(),
+        baggage: Vec::new(),
+        server: None,
+        energy: None,
     }
 }
 
