@@ -10,7 +10,7 @@ use llamatelemetry_record::{
     ServerTimings, Sink as _, SpanId, TimingSource, TraceId, Usage,
 };
 use llamatelemetry_settings::{Environment, Flags, resolve};
-use llamatelemetry_telemetry::Telemetry;
+use llamatelemetry_telemetry::{ResourceFacts, Telemetry};
 use std::error::Error;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         settings.telemetry.otel = variables
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into();
-        let telemetry = Telemetry::setup(&settings, Vec::new(), None)?;
+        let telemetry = Telemetry::setup(&settings, ResourceFacts::default(), None)?;
         let records: Vec<_> = (0..REQUESTS).map(|_| Arc::new(record(content))).collect();
         let mut times: Vec<Duration> = records
             .into_iter()

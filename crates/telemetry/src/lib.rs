@@ -12,10 +12,14 @@ mod limits;
 mod mapping;
 pub mod names;
 mod otlp;
+mod output;
 mod pipeline;
+mod resource;
 mod sampler;
+mod value;
 
 pub use error::TelemetryError;
 pub use limits::SpanLimits;
 pub use mapping::spans;
 pub use pipeline::{Delivery, Telemetry};
+pub use resource::ResourceFacts;

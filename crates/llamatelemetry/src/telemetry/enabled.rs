@@ -4,7 +4,7 @@ use crate::Error;
 use crate::error::Cause;
 use llamatelemetry_record::Sink;
 use llamatelemetry_settings::Settings;
-use llamatelemetry_telemetry::Telemetry;
+use llamatelemetry_telemetry::{ResourceFacts, Telemetry};
 use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
@@ -22,8 +22,8 @@ pub fn setup_telemetry(
     settings: &Settings,
     console: Box<dyn Write + Send>,
 ) -> Result<TelemetryHandle, Error> {
-    let telemetry =
-        Telemetry::setup(settings, Vec::new(), Some(console)).map_err(Cause::Telemetry)?;
+    let telemetry = Telemetry::setup(settings, ResourceFacts::default(), Some(console))
+        .map_err(Cause::Telemetry)?;
     Ok(TelemetryHandle {
         telemetry: Arc::new(telemetry),
     })

@@ -171,27 +171,30 @@ fn limits(variables: &mut Variables<'_>) -> SpanLimits {
         let value = variables.number(own).or(general)?;
         Some(usize::try_from(value).unwrap_or(usize::MAX))
     };
-    let limits = SpanLimits {
-        attributes: limit(
-            "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
-            "OTEL_ATTRIBUTE_COUNT_LIMIT",
-        )
-        .unwrap_or(SpanLimits::default().attributes),
-        value_length: limit(
-            "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
-            "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
-        ),
+    let default = SpanLimits::default();
+    let attributes = limit(
+        "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_ATTRIBUTE_COUNT_LIMIT",
+    )
+    .unwrap_or(default.attributes);
+    let value_length = limit(
+        "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+    );
+    let mut count = |name: &'static str, default: usize| {
+        let count = variables.number(name);
+        count.map_or(default, |count| {
+            usize::try_from(count).unwrap_or(usize::MAX)
+        })
     };
-    // Met by spans that have no events and no links.
-    for met in [
-        "OTEL_SPAN_EVENT_COUNT_LIMIT",
-        "OTEL_SPAN_LINK_COUNT_LIMIT",
-        "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
-        "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
-    ] {
-        variables.text(met);
+    SpanLimits {
+        attributes,
+        value_length,
+        events: count("OTEL_SPAN_EVENT_COUNT_LIMIT", default.events),
+        links: count("OTEL_SPAN_LINK_COUNT_LIMIT", default.links),
+        event_attributes: count("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", default.event_attributes),
+        link_attributes: count("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", default.link_attributes),
     }
-    limits
 }
 
 fn sampler(variables: &mut Variables<'_>) -> Sampler {

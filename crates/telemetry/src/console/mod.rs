@@ -3,14 +3,15 @@
 mod render;
 
 use crate::TelemetryError;
-use opentelemetry_sdk::trace::SpanData;
+use crate::output::Output;
+use opentelemetry_proto::tonic::trace::v1::Span;
 use render::Tree;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::Write;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Requests that wait to be printed at most; more are dropped and counted.
 const QUEUE: usize = 1024;
@@ -28,7 +29,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    waiting: VecDeque<Vec<SpanData>>,
+    waiting: VecDeque<Vec<Span>>,
     /// A tree is being written now.
     writing: bool,
     dropped: u64,
@@ -41,7 +42,7 @@ impl Shared {
     }
 
     /// The next tree to write; `None` once closed and empty.
-    fn next(&self) -> Option<Vec<SpanData>> {
+    fn next(&self) -> Option<Vec<Span>> {
         let mut state = self.lock();
         state.writing = false;
         self.changed.notify_all();
@@ -81,19 +82,26 @@ impl Console {
         Ok(Self { shared })
     }
 
+    fn dropped(&self) -> u64 {
+        let state = self.shared.lock();
+        state.dropped + state.waiting.len() as u64 + u64::from(state.writing)
+    }
+}
+
+impl Output for Console {
     /// Takes the spans of one request, the request's own first.
-    pub(crate) fn push(&self, spans: Vec<SpanData>) {
+    fn spans(&self, spans: &[Span]) {
         let mut state = self.shared.lock();
         if state.closed || state.waiting.len() >= QUEUE {
             state.dropped += 1;
         } else {
-            state.waiting.push_back(spans);
+            state.waiting.push_back(spans.to_vec());
             self.shared.changed.notify_all();
         }
     }
 
-    /// Waits until all is written, for at most this long. Returns whether it was.
-    pub(crate) fn flush(&self, limit: Duration) -> bool {
+    fn flush(&self, until: Instant) -> bool {
+        let limit = until.saturating_duration_since(Instant::now());
         let busy = |state: &mut State| state.writing || !state.waiting.is_empty();
         let waited = self
             .shared
@@ -103,14 +111,14 @@ impl Console {
         !timeout.timed_out()
     }
 
-    /// Writes what waits, for at most this long, and ends. Returns how many trees were not printed.
-    pub(crate) fn shutdown(&self, limit: Duration) -> u64 {
-        let until = Instant::now() + limit;
+    fn shutdown(&self, until: Instant) {
         self.shared.lock().closed = true;
         self.shared.changed.notify_all();
-        self.flush(until.saturating_duration_since(Instant::now()));
-        let state = self.shared.lock();
-        state.dropped + state.waiting.len() as u64 + u64::from(state.writing)
+        self.flush(until);
+        let unprinted = self.dropped();
+        if unprinted > 0 {
+            tracing::warn!(requests = unprinted, "spans were not printed");
+        }
     }
 }
 

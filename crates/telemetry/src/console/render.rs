@@ -2,9 +2,11 @@
 
 use crate::content::cut;
 use crate::names::attribute;
-use opentelemetry::trace::Status;
-use opentelemetry::{KeyValue, Value};
-use opentelemetry_sdk::trace::SpanData;
+use crate::value::{self, Shown};
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use std::fmt;
 use std::time::Duration;
 
@@ -25,7 +27,7 @@ const BRANCH: usize = 3;
 ///    trace 0af7651916cd43dd8448eb211c80319c  span b7ad6b7169203331
 ///    gen_ai.provider.name=llama_cpp …
 /// ```
-pub(super) struct Tree<'a>(pub(super) &'a [SpanData]);
+pub(super) struct Tree<'a>(pub(super) &'a [Span]);
 
 impl fmt::Display for Tree<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,27 +46,26 @@ impl fmt::Display for Tree<'_> {
             f.write_str(if last { "└─ " } else { "├─ " })?;
             line(f, child, width - BRANCH, &phase_figures(child))?;
         }
-        if let Status::Error { description } = &root.status {
+        if let Some(status) = &root.status
+            && status.code() == StatusCode::Error
+        {
             let kind = find(root, attribute::ERROR_TYPE);
-            let kind = kind.map(|kind| format!(" ({kind})")).unwrap_or_default();
-            writeln!(f, "   failed{kind}: {description}")?;
+            let kind = kind
+                .map(|kind| format!(" ({})", Shown(kind)))
+                .unwrap_or_default();
+            writeln!(f, "   failed{kind}: {}", status.message)?;
         }
         identity(f, root)?;
         attributes(f, root)
     }
 }
 
-fn line(
-    f: &mut fmt::Formatter<'_>,
-    span: &SpanData,
-    width: usize,
-    figures: &[String],
-) -> fmt::Result {
-    let time = span
-        .end_time
-        .duration_since(span.start_time)
-        .unwrap_or_default();
-    write!(f, "{:width$}  {:>12}", span.name, milliseconds(time))?;
+fn line(f: &mut fmt::Formatter<'_>, span: &Span, width: usize, figures: &[String]) -> fmt::Result {
+    let nanos = span
+        .end_time_unix_nano
+        .saturating_sub(span.start_time_unix_nano);
+    let time = milliseconds(Duration::from_nanos(nanos));
+    write!(f, "{:width$}  {time:>12}", span.name)?;
     for figure in figures {
         write!(f, "  {figure}")?;
     }
@@ -81,60 +82,71 @@ fn decimal(number: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-fn request_figures(root: &SpanData) -> Vec<String> {
-    let input = find(root, attribute::INPUT_TOKENS);
-    let output = find(root, attribute::OUTPUT_TOKENS);
+fn request_figures(root: &Span) -> Vec<String> {
+    let input = find(root, attribute::INPUT_TOKENS).map(Shown);
+    let output = find(root, attribute::OUTPUT_TOKENS).map(Shown);
     let tokens = match (input, output) {
         (Some(input), Some(output)) => Some(format!("{input} + {output} tokens")),
         (Some(tokens), None) | (None, Some(tokens)) => Some(format!("{tokens} tokens")),
         (None, None) => None,
     };
     let reasons = match find(root, attribute::FINISH_REASONS) {
-        Some(Value::Array(reasons)) => Some(reasons.to_string().replace(['[', ']', '"'], "")),
+        Some(reasons @ Value::ArrayValue(_)) => {
+            Some(Shown(reasons).to_string().replace(['[', ']', '"'], ""))
+        }
         _ => None,
     };
     tokens.into_iter().chain(reasons).collect()
 }
 
-fn phase_figures(child: &SpanData) -> Vec<String> {
+fn phase_figures(child: &Span) -> Vec<String> {
     let evaluated = find(child, attribute::PREFILL_TOKENS);
     let generated = find(child, attribute::DECODE_TOKENS);
     let cached = find(child, attribute::PREFILL_CACHED_TOKENS)
-        .map(|cached| format!(" + {cached} cached"))
+        .map(|cached| format!(" + {} cached", Shown(cached)))
         .unwrap_or_default();
     let tokens = evaluated
         .or(generated)
-        .map(|tokens| format!("{tokens} tokens{cached}"));
+        .map(|tokens| format!("{} tokens{cached}", Shown(tokens)));
     let rate = [attribute::PREFILL_RATE, attribute::DECODE_RATE]
         .into_iter()
         .find_map(|key| match find(child, key) {
-            Some(Value::F64(rate)) => Some(format!("{rate:.1} tokens/s")),
+            Some(Value::DoubleValue(rate)) => Some(format!("{rate:.1} tokens/s")),
             _ => None,
         });
     tokens.into_iter().chain(rate).collect()
 }
 
-fn identity(f: &mut fmt::Formatter<'_>, root: &SpanData) -> fmt::Result {
-    let context = &root.span_context;
+fn identity(f: &mut fmt::Formatter<'_>, root: &Span) -> fmt::Result {
     write!(
         f,
         "   trace {}  span {}",
-        context.trace_id(),
-        context.span_id()
+        Hex(&root.trace_id),
+        Hex(&root.span_id)
     )?;
-    if root.parent_span_is_remote {
-        write!(f, "  parent {}", root.parent_span_id)?;
+    if !root.parent_span_id.is_empty() {
+        write!(f, "  parent {}", Hex(&root.parent_span_id))?;
     }
     writeln!(f)
 }
 
+/// An id.
+struct Hex<'a>(&'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 /// The attributes, as many on a line as fit.
-fn attributes(f: &mut fmt::Formatter<'_>, root: &SpanData) -> fmt::Result {
+fn attributes(f: &mut fmt::Formatter<'_>, root: &Span) -> fmt::Result {
     let mut column = 0;
     for KeyValue { key, value, .. } in &root.attributes {
-        let value = match value {
-            Value::F64(number) => decimal(*number),
-            other => other.to_string().replace(char::is_control, " "),
+        let value = match value.as_ref().and_then(|value| value.value.as_ref()) {
+            Some(Value::DoubleValue(number)) => decimal(*number),
+            Some(other) => Shown(other).to_string().replace(char::is_control, " "),
+            None => continue,
         };
         let short = cut(&value, LONGEST_VALUE);
         let mark = if short.len() < value.len() { "…" } else { "" };
@@ -154,9 +166,6 @@ fn attributes(f: &mut fmt::Formatter<'_>, root: &SpanData) -> fmt::Result {
     Ok(())
 }
 
-fn find<'a>(span: &'a SpanData, key: &str) -> Option<&'a Value> {
-    span.attributes
-        .iter()
-        .find(|attribute| attribute.key.as_str() == key)
-        .map(|attribute| &attribute.value)
+fn find<'a>(span: &'a Span, key: &str) -> Option<&'a Value> {
+    value::find(&span.attributes, key)
 }

@@ -2,8 +2,12 @@
 
 use crate::TelemetryError;
 use crate::config::{Compression, Encoding, Identity, OtlpConfig};
+use flate2::write::GzEncoder;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message as _;
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 use ureq::Agent;
@@ -28,7 +32,7 @@ pub(super) struct Transport {
 /// The collector took the payload.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
-    /// Spans that it did not take after all.
+    /// Items that it did not take after all.
     pub(super) rejected: u64,
     /// Why not.
     pub(super) message: String,
@@ -97,6 +101,7 @@ impl Transport {
 
     /// Sends a payload and waits for the answer, for at most this long.
     pub(super) fn send(&self, body: &[u8], limit: Duration) -> Result<Answer, Refusal> {
+        let body = self.compressed(body)?;
         let mut request = self
             .agent
             .post(self.config.endpoint.uri())
@@ -110,7 +115,7 @@ impl Transport {
                     .map(|(name, value)| (name.clone(), value.clone())),
             );
         }
-        let mut response = request.send(body).map_err(|error| Refusal {
+        let mut response = request.send(&body[..]).map_err(|error| Refusal {
             again: match error {
                 ureq::Error::BadUri(_) | ureq::Error::Tls(_) => Again::Never,
                 _ => Again::Later,
@@ -143,18 +148,79 @@ impl Transport {
         Ok(self.answer(&body))
     }
 
+    fn compressed<'a>(&self, body: &'a [u8]) -> Result<Cow<'a, [u8]>, Refusal> {
+        match self.config.compression {
+            Compression::None => Ok(Cow::Borrowed(body)),
+            Compression::Gzip => {
+                let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
+                encoder
+                    .write_all(body)
+                    .and_then(|()| encoder.finish())
+                    .map(Cow::Owned)
+                    .map_err(|error| Refusal {
+                        reason: error.to_string(),
+                        again: Again::Never,
+                    })
+            }
+        }
+    }
+
     fn answer(&self, body: &[u8]) -> Answer {
-        let response = match self.config.encoding {
-            Encoding::Protobuf => ExportTraceServiceResponse::decode(body).unwrap_or_default(),
-            Encoding::Json => serde_json::from_slice(body).unwrap_or_default(),
-        };
-        response
-            .partial_success
-            .map(|partial| Answer {
-                rejected: u64::try_from(partial.rejected_spans).unwrap_or(0),
-                message: partial.error_message,
-            })
-            .unwrap_or_default()
+        match self.config.encoding {
+            // The answers to all three signals have the same fields under different names.
+            Encoding::Protobuf => ExportTraceServiceResponse::decode(body)
+                .unwrap_or_default()
+                .partial_success
+                .map(|partial| Answer {
+                    rejected: u64::try_from(partial.rejected_spans).unwrap_or(0),
+                    message: partial.error_message,
+                })
+                .unwrap_or_default(),
+            Encoding::Json => serde_json::from_slice::<JsonAnswer>(body)
+                .unwrap_or_default()
+                .partial_success
+                .map(|partial| Answer {
+                    rejected: partial.rejected.map_or(0, Integer::count),
+                    message: partial.error_message,
+                })
+                .unwrap_or_default(),
+        }
+    }
+}
+
+/// The answer to an export request of any signal, as JSON.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct JsonAnswer {
+    partial_success: Option<JsonPartialSuccess>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct JsonPartialSuccess {
+    #[serde(
+        alias = "rejectedSpans",
+        alias = "rejectedDataPoints",
+        alias = "rejectedLogRecords"
+    )]
+    rejected: Option<Integer>,
+    error_message: String,
+}
+
+/// A 64-bit integer: a string in JSON made from protobuf, a number elsewhere.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Integer {
+    Number(u64),
+    Text(String),
+}
+
+impl Integer {
+    fn count(self) -> u64 {
+        match self {
+            Self::Number(count) => count,
+            Self::Text(text) => text.parse().unwrap_or(0),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use llamatelemetry_record::{
     Failure, Phases, RequestRecord, Sink as _, SpanId, TimingSource, TraceContext, Usage,
 };
-use llamatelemetry_telemetry::Telemetry;
+use llamatelemetry_telemetry::{ResourceFacts, Telemetry};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -35,8 +35,12 @@ fn printed(record: RequestRecord) -> String {
     let (_home, mut settings) = settings(&[]);
     settings.telemetry.console = true;
     let screen = Screen::default();
-    let telemetry =
-        Telemetry::setup(&settings, Vec::new(), Some(Box::new(screen.clone()))).expect("set up");
+    let telemetry = Telemetry::setup(
+        &settings,
+        ResourceFacts::default(),
+        Some(Box::new(screen.clone())),
+    )
+    .expect("set up");
     telemetry.record(Arc::new(record));
     telemetry.shutdown(Duration::from_secs(20));
     screen.text()
@@ -128,8 +132,12 @@ fn the_standard_variable_turns_it_on_and_nothing_else_does() {
     ] {
         let (_home, settings) = settings(variables);
         let screen = Screen::default();
-        let telemetry = Telemetry::setup(&settings, Vec::new(), Some(Box::new(screen.clone())))
-            .expect("set up");
+        let telemetry = Telemetry::setup(
+            &settings,
+            ResourceFacts::default(),
+            Some(Box::new(screen.clone())),
+        )
+        .expect("set up");
         telemetry.record(Arc::new(chat()));
         assert!(telemetry.flush(Duration::from_secs(20)));
         assert_eq!(
@@ -160,8 +168,12 @@ fn a_stuck_console_holds_nobody_up() {
     let (_home, mut settings) = settings(&[]);
     settings.telemetry.console = true;
     let (release, stuck) = std::sync::mpsc::channel();
-    let telemetry =
-        Telemetry::setup(&settings, Vec::new(), Some(Box::new(Stuck(stuck)))).expect("set up");
+    let telemetry = Telemetry::setup(
+        &settings,
+        ResourceFacts::default(),
+        Some(Box::new(Stuck(stuck))),
+    )
+    .expect("set up");
     for _ in 0..3000 {
         telemetry.record(Arc::new(chat()));
     }

@@ -3,7 +3,9 @@
 use crate::receiver::{Received, Receiver, Reply};
 use crate::sample::{NOBODY, chat, content, settings, telemetry};
 use llamatelemetry_record::{RequestRecord, Sink as _, SpanId, TraceId};
-use llamatelemetry_telemetry::{Delivery, SpanLimits, Telemetry, TelemetryError, spans};
+use llamatelemetry_telemetry::{
+    Delivery, ResourceFacts, SpanLimits, Telemetry, TelemetryError, spans,
+};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceResponse,
 };
@@ -36,21 +38,7 @@ fn send(receiver: &Receiver, variables: &[(&str, &str)], record: RequestRecord) 
 fn check(received: &Received, record: &RequestRecord) {
     let sent = spans(record, &SpanLimits::default());
     let arrived = received.spans();
-    assert_eq!(arrived.len(), sent.len());
-    for (arrived, sent) in arrived.iter().zip(&sent) {
-        assert_eq!(arrived.name, sent.name);
-        assert_eq!(arrived.trace_id, sent.span_context.trace_id().to_bytes());
-        assert_eq!(arrived.span_id, sent.span_context.span_id().to_bytes());
-        assert_eq!(arrived.attributes.len(), sent.attributes.len());
-        let nanoseconds = |time: std::time::SystemTime| {
-            let since = time
-                .duration_since(std::time::UNIX_EPOCH)
-                .expect("after 1970");
-            u64::try_from(since.as_nanos()).expect("before 2554")
-        };
-        assert_eq!(arrived.start_time_unix_nano, nanoseconds(sent.start_time));
-        assert_eq!(arrived.end_time_unix_nano, nanoseconds(sent.end_time));
-    }
+    assert_eq!(arrived, sent);
     let root = &arrived[0];
     assert!(root.parent_span_id.is_empty());
     for child in &arrived[1..] {
@@ -312,13 +300,11 @@ fn a_full_queue_drops_and_counts() {
         telemetry.record(Arc::new(chat()));
     }
     let delivery = telemetry.shutdown(Duration::from_millis(100));
-    assert_eq!(
-        delivery,
-        Delivery {
-            delivered: 0,
-            undelivered: 400
-        }
-    );
+    // Of a request that was dropped before it became spans nobody knows how many it has.
+    let unseen = telemetry.overflowed();
+    assert_eq!(delivery.delivered, 0);
+    assert_eq!(delivery.undelivered + 4 * unseen, 400);
+    assert!(telemetry.loss().is_some());
 }
 
 #[test]
@@ -338,7 +324,7 @@ fn certificates_are_read_at_the_start() {
             .telemetry
             .otel
             .insert("OTEL_EXPORTER_OTLP_CERTIFICATE".into(), path);
-        Telemetry::setup(&settings, Vec::new(), None).expect_err("no certificate")
+        Telemetry::setup(&settings, ResourceFacts::default(), None).expect_err("no certificate")
     };
     let file = home.root().join("ca.pem");
     assert!(matches!(setup(&file), TelemetryError::Certificate { path, .. } if path == file));

@@ -5,7 +5,7 @@ use llamatelemetry_record::{
     ServerTimings, SpanId, TimingSource, TraceId, Usage,
 };
 use llamatelemetry_settings::Settings;
-use llamatelemetry_telemetry::Telemetry;
+use llamatelemetry_telemetry::{ResourceFacts, Telemetry};
 use llamatelemetry_testbed::{ScratchHome, scratch_home};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -99,5 +99,5 @@ pub(crate) fn settings(variables: &[(&str, &str)]) -> (ScratchHome, Settings) {
 /// A pipeline set up by these variables, without a console.
 pub(crate) fn telemetry(variables: &[(&str, &str)]) -> Telemetry {
     let (_home, settings) = settings(variables);
-    Telemetry::setup(&settings, Vec::new(), None).expect("the variables are valid")
+    Telemetry::setup(&settings, ResourceFacts::default(), None).expect("the variables are valid")
 }

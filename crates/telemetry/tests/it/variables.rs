@@ -1,7 +1,7 @@
 //! Every variable is followed or named.
 
 use crate::sample::{settings, telemetry};
-use llamatelemetry_telemetry::{Telemetry, TelemetryError};
+use llamatelemetry_telemetry::{ResourceFacts, Telemetry, TelemetryError};
 
 #[test]
 fn what_is_not_followed_is_named() {
@@ -98,7 +98,7 @@ fn an_address_that_is_none_is_an_error() {
         "/path",
     ] {
         let (_home, settings) = settings(&[("OTEL_EXPORTER_OTLP_ENDPOINT", address)]);
-        let result = Telemetry::setup(&settings, Vec::new(), None);
+        let result = Telemetry::setup(&settings, ResourceFacts::default(), None);
         if address.is_empty() {
             assert!(result.is_ok(), "an empty variable is not set");
             continue;
@@ -127,7 +127,7 @@ fn secrets_stay_out_of_what_is_shown() {
         ),
         ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=hidden-value"),
     ]);
-    let telemetry = Telemetry::setup(&settings, Vec::new(), None).expect("set up");
+    let telemetry = Telemetry::setup(&settings, ResourceFacts::default(), None).expect("set up");
     assert!(!format!("{telemetry:?}").contains("hidden-value"));
 }
 
@@ -140,7 +140,8 @@ fn offline_only_this_machine_is_reached() {
     ] {
         let (_home, mut settings) = settings(&[("OTEL_EXPORTER_OTLP_ENDPOINT", address)]);
         settings.network.offline = true;
-        let telemetry = Telemetry::setup(&settings, Vec::new(), None).expect("set up");
+        let telemetry =
+            Telemetry::setup(&settings, ResourceFacts::default(), None).expect("set up");
         assert_eq!(telemetry.is_active(), active, "{address}");
         assert_eq!(telemetry.notices().is_empty(), active, "{address}");
     }

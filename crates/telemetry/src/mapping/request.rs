@@ -1,0 +1,125 @@
+//! The span of the request itself.
+
+use super::attributes::Attributes;
+use super::ids;
+use crate::content;
+use crate::limits::SpanLimits;
+use crate::names::{self, attribute};
+use crate::value::unix_nanos;
+use llamatelemetry_record::{FinishReason, RequestRecord};
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use opentelemetry_proto::tonic::trace::v1::{Span, Status};
+
+pub(super) fn span(record: &RequestRecord, limits: &SpanLimits) -> Span {
+    // A parent of another trace would tear this span from its own.
+    let parent = record
+        .parent
+        .filter(|parent| parent.trace_id == record.trace_id);
+    let operation = record.endpoint.operation().as_str();
+    let name = if record.model.is_empty() {
+        operation.to_owned()
+    } else {
+        format!("{operation} {}", record.model)
+    };
+    Span {
+        trace_id: record.trace_id.0.to_vec(),
+        span_id: record.span_id.0.to_vec(),
+        parent_span_id: parent.map_or_else(Vec::new, |parent| parent.span_id.0.to_vec()),
+        flags: ids::flags(parent.is_some()),
+        name,
+        kind: SpanKind::Client.into(),
+        start_time_unix_nano: unix_nanos(record.started_at),
+        end_time_unix_nano: unix_nanos(record.started_at + record.phases.total),
+        attributes: attributes(record, limits),
+        status: record.failure.as_ref().map(|failure| Status {
+            message: failure.message.clone(),
+            code: StatusCode::Error.into(),
+        }),
+        ..Span::default()
+    }
+}
+
+fn attributes(record: &RequestRecord, limits: &SpanLimits) -> Vec<KeyValue> {
+    let mut all = Attributes::with_capacity(32);
+    let operation = record.endpoint.operation();
+    all.set(attribute::OPERATION, Some(operation.as_str()));
+    all.set(attribute::PROVIDER, Some(names::PROVIDER));
+    all.set(
+        attribute::REQUEST_MODEL,
+        Some(record.model.clone()).filter(|model| !model.is_empty()),
+    );
+    all.set(attribute::REQUEST_STREAM, record.streamed.then_some(true));
+    all.set(attribute::CONVERSATION, record.conversation_id.clone());
+
+    let parameters = &record.parameters;
+    all.set(attribute::REQUEST_TEMPERATURE, parameters.temperature);
+    all.set(attribute::REQUEST_TOP_P, parameters.top_p);
+    all.set(attribute::REQUEST_TOP_K, parameters.top_k);
+    all.count(attribute::REQUEST_MAX_TOKENS, parameters.max_tokens);
+    all.set(attribute::REQUEST_SEED, parameters.seed);
+    all.set(
+        attribute::REQUEST_STOP,
+        (!parameters.stop.is_empty()).then(|| parameters.stop.clone()),
+    );
+
+    all.set(attribute::RESPONSE_ID, record.response_id.clone());
+    all.set(attribute::RESPONSE_MODEL, record.response_model.clone());
+    all.set(
+        attribute::FINISH_REASONS,
+        record
+            .finish_reason
+            .as_ref()
+            .map(|reason| vec![reason.as_str().to_owned()]),
+    );
+    all.seconds(
+        attribute::TIME_TO_FIRST_CHUNK,
+        record.phases.ttft().filter(|_| record.streamed),
+    );
+    all.count(attribute::INPUT_TOKENS, record.usage.prompt_tokens);
+    all.count(attribute::CACHED_TOKENS, record.usage.cached_tokens);
+    all.count(attribute::OUTPUT_TOKENS, record.usage.completion_tokens);
+    all.set(
+        attribute::ERROR_TYPE,
+        record.failure.as_ref().map(|failure| failure.kind.clone()),
+    );
+
+    all.set(attribute::ENDPOINT, Some(record.endpoint.path()));
+    all.seconds(attribute::QUEUE_DURATION, record.phases.queue);
+    all.seconds(attribute::PREFILL_DURATION, record.phases.prefill);
+    all.seconds(attribute::DECODE_DURATION, record.phases.decode);
+    all.set(
+        attribute::TIMINGS_SOURCE,
+        Some(record.phases.source.as_str()),
+    );
+    all.set(attribute::PREFILL_RATE, record.prompt_per_second());
+    all.set(attribute::DECODE_RATE, record.decode_per_second());
+    if let Some(timings) = &record.server_timings {
+        all.seconds(attribute::SERVER_PREFILL, timings.prefill());
+        all.seconds(attribute::SERVER_DECODE, timings.decode());
+        all.count(attribute::DRAFT_TOKENS, timings.draft_n);
+        all.count(attribute::DRAFT_ACCEPTED, timings.draft_n_accepted);
+    }
+    all.set(attribute::SLOT, record.slot.map(i64::from));
+    all.set(attribute::BUILD, record.llama_build.clone());
+    all.set(attribute::MODEL_SHA256, record.model_sha256.clone());
+    if let Some(content) = &record.content {
+        let reason = match (&record.failure, &record.finish_reason) {
+            (Some(_), _) => "error",
+            // The conventions' word for it, which is not the server's.
+            (None, Some(FinishReason::ToolCalls)) => "tool_call",
+            (None, Some(reason)) => reason.as_str(),
+            (None, None) => "unknown",
+        };
+        all.set(
+            attribute::INPUT_MESSAGES,
+            content::input(content, limits.value_length),
+        );
+        all.set(
+            attribute::OUTPUT_MESSAGES,
+            content::output(content, reason, limits.value_length),
+        );
+    }
+    all.into_vec()
+}

@@ -1,0 +1,323 @@
+//! The way of one signal to its collector: a spool, and a thread that sends from it.
+
+use super::backoff::Backoff;
+use super::signal::{Frame, Signal, encoded};
+use super::spool::{Batch, Spool};
+use super::transport::{Again, Refusal, Transport};
+use crate::TelemetryError;
+use crate::config::{BatchConfig, Endpoint, OtlpConfig};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What became of the items of one signal.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    /// Taken by the collector.
+    pub(super) delivered: u64,
+    /// Given to the lane and not delivered so far.
+    pub(super) undelivered: u64,
+}
+
+/// The way of one signal to its collector.
+#[derive(Debug)]
+pub(super) struct Lane {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    signal: Signal,
+    endpoint: Endpoint,
+    batch: BatchConfig,
+    /// For one request, and for one flush.
+    timeout: Duration,
+    accepted: AtomicU64,
+    delivered: AtomicU64,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    spool: Spool,
+    /// Since when the oldest item waits.
+    waiting_since: Option<Instant>,
+    /// After a failure: no attempt before.
+    not_before: Option<Instant>,
+    /// Somebody wants everything sent, by then.
+    flush: Option<Instant>,
+    /// The end is asked for, by then.
+    stop: Option<Instant>,
+    ended: bool,
+    /// Why the latest attempt that failed did.
+    failure: Option<String>,
+}
+
+impl Lane {
+    pub(super) fn start(
+        signal: Signal,
+        config: OtlpConfig,
+        batch: BatchConfig,
+        spool: Spool,
+    ) -> Result<Self, TelemetryError> {
+        let name = match signal {
+            Signal::Traces => "telemetry-traces",
+            Signal::Metrics => "telemetry-metrics",
+            Signal::Logs => "telemetry-logs",
+        };
+        let shared = Arc::new(Shared {
+            signal,
+            endpoint: config.endpoint.clone(),
+            batch,
+            timeout: config.timeout,
+            accepted: AtomicU64::new(spool.items()),
+            delivered: AtomicU64::new(0),
+            state: Mutex::new(State {
+                waiting_since: (spool.items() > 0).then(Instant::now),
+                spool,
+                not_before: None,
+                flush: None,
+                stop: None,
+                ended: false,
+                failure: None,
+            }),
+            changed: Condvar::new(),
+        });
+        let mut sender = Sender {
+            transport: Transport::new(config)?,
+            shared: shared.clone(),
+            backoff: Backoff::default(),
+            reported: false,
+        };
+        thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || sender.run())
+            .map_err(|source| TelemetryError::Thread { name, source })?;
+        Ok(Self { shared })
+    }
+
+    /// Takes items to be sent.
+    pub(super) fn push(&self, frame: Frame) {
+        let items = u64::from(frame.items);
+        self.shared.accepted.fetch_add(items, Ordering::Relaxed);
+        let mut state = self.shared.lock();
+        if state.ended || !state.spool.push(frame) {
+            return;
+        }
+        state.waiting_since.get_or_insert_with(Instant::now);
+        let full = state.spool.items() >= self.shared.batch.batch as u64;
+        // Below a full batch the sender only has to learn of the first one.
+        let wake = full || state.spool.items() == items;
+        drop(state);
+        if wake {
+            self.shared.changed.notify_all();
+        }
+    }
+
+    /// Sends what waits, until then at most, a request's timeout at most. Returns whether it was.
+    pub(super) fn flush(&self, until: Instant) -> bool {
+        let until = until.min(Instant::now() + self.shared.timeout);
+        let mut state = self.shared.lock();
+        state.flush = Some(state.flush.map_or(until, |other| other.max(until)));
+        state.not_before = None;
+        self.shared.changed.notify_all();
+        let left = until.saturating_duration_since(Instant::now());
+        let waiting = |state: &mut State| state.flush.is_some() && !state.ended;
+        let waited = self.shared.changed.wait_timeout_while(state, left, waiting);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.spool.items() == 0
+    }
+
+    /// Tells the sender to send what waits, once, and to end by then.
+    pub(super) fn stop(&self, until: Instant) {
+        self.shared.lock().stop.get_or_insert(until);
+        self.shared.changed.notify_all();
+    }
+
+    /// Waits for that end.
+    pub(super) fn join(&self, until: Instant) {
+        let left = until.saturating_duration_since(Instant::now());
+        let running = |state: &mut State| !state.ended;
+        let state = self.shared.lock();
+        drop(self.shared.changed.wait_timeout_while(state, left, running));
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        let delivered = self.shared.delivered.load(Ordering::Relaxed);
+        let accepted = self.shared.accepted.load(Ordering::Relaxed);
+        Counts {
+            delivered,
+            undelivered: accepted.saturating_sub(delivered),
+        }
+    }
+
+    /// What was lost so far and why, in a sentence without anything secret.
+    pub(super) fn loss(&self) -> Option<String> {
+        let Counts {
+            delivered,
+            undelivered: lost,
+        } = self.counts();
+        let reason = self.shared.lock().failure.clone();
+        let reason = reason.as_deref().unwrap_or("no answer in time");
+        (lost > 0).then(|| {
+            let (all, items) = (delivered + lost, self.shared.signal.items());
+            let endpoint = &self.shared.endpoint;
+            format!("{lost} of {all} {items} were lost: {reason}: {endpoint}")
+        })
+    }
+}
+
+impl Drop for Lane {
+    /// Lets the thread end.
+    fn drop(&mut self) {
+        self.stop(Instant::now());
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next batch to send and the time by which that must be done; `None` at the end.
+    fn next(&self) -> Option<(Batch, Instant)> {
+        let mut state = self.lock();
+        loop {
+            let now = Instant::now();
+            if state.spool.items() == 0 {
+                state.waiting_since = None;
+                if state.flush.take().is_some() {
+                    self.changed.notify_all();
+                }
+            }
+            let urgent = match (state.stop, state.flush) {
+                (Some(stop), _) if stop <= now || state.spool.items() == 0 => return None,
+                (Some(by), _) | (None, Some(by)) => Some(by),
+                (None, None) => None,
+            };
+            let full = state.spool.items() >= self.batch.batch as u64;
+            let due = match state.waiting_since {
+                Some(_) if full || urgent.is_some() => Some(now),
+                Some(since) => Some(since + self.batch.delay),
+                None => None,
+            };
+            let due = match (due, state.not_before) {
+                (Some(due), Some(other)) if state.stop.is_none() => Some(due.max(other)),
+                (due, _) => due,
+            };
+            if due.is_some_and(|due| due <= now)
+                && let Some(batch) = state.spool.batch(self.batch.batch)
+            {
+                let by = now + self.timeout;
+                return Some((batch, urgent.map_or(by, |urgent| urgent.min(by))));
+            }
+            let wait = due.map(|due| due.saturating_duration_since(now));
+            state = match wait {
+                None => self.changed.wait(state),
+                Some(wait) => match self.changed.wait_timeout(state, wait) {
+                    Ok((state, _)) => Ok(state),
+                    Err(poison) => Ok(poison.into_inner().0),
+                },
+            }
+            .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// Works on the lane's own thread and blocks there.
+#[derive(Debug)]
+struct Sender {
+    transport: Transport,
+    shared: Arc<Shared>,
+    backoff: Backoff,
+    /// A failure was reported; further ones are only counted.
+    reported: bool,
+}
+
+impl Sender {
+    fn run(&mut self) {
+        while let Some((batch, by)) = self.shared.next() {
+            if !self.deliver(&batch, by) && self.shared.lock().stop.is_some() {
+                break;
+            }
+        }
+        let mut state = self.shared.lock();
+        state.ended = true;
+        self.shared.changed.notify_all();
+    }
+
+    /// One attempt. Returns whether the batch is done with.
+    fn deliver(&mut self, batch: &Batch, by: Instant) -> bool {
+        let left = by.saturating_duration_since(Instant::now());
+        let request = batch.origin.request(&batch.bytes);
+        let encoding = self.transport.config().encoding;
+        let result = match encoded(self.shared.signal, request, encoding) {
+            Some(body) => self.transport.send(&body, left),
+            None => Err(Refusal {
+                reason: "what was kept is damaged".to_owned(),
+                again: Again::Never,
+            }),
+        };
+        let refusal = match result {
+            Ok(answer) => {
+                self.backoff.reset();
+                let delivered = batch.items.saturating_sub(answer.rejected);
+                self.shared
+                    .delivered
+                    .fetch_add(delivered, Ordering::Relaxed);
+                self.settle(batch);
+                if answer.rejected > 0 {
+                    let (rejected, all) = (answer.rejected, batch.items);
+                    let items = self.shared.signal.items();
+                    let message = answer.message;
+                    self.failed(format!(
+                        "the collector rejected {rejected} of {all} {items}: {message}"
+                    ));
+                }
+                return true;
+            }
+            Err(refusal) => refusal,
+        };
+        self.failed(refusal.reason);
+        let pause = match refusal.again {
+            Again::Never => {
+                self.settle(batch);
+                return true;
+            }
+            Again::Later => self.backoff.next(),
+            Again::After(time) => time.max(self.backoff.next()),
+        };
+        let next = Instant::now() + pause;
+        let mut state = self.shared.lock();
+        state.not_before = Some(next);
+        if state.flush.is_some_and(|by| by <= next) {
+            state.flush = None;
+            self.shared.changed.notify_all();
+        }
+        false
+    }
+
+    fn settle(&self, batch: &Batch) {
+        let mut state = self.shared.lock();
+        state.spool.settle(batch);
+        state.not_before = None;
+        state.waiting_since = Some(Instant::now());
+    }
+
+    fn failed(&mut self, reason: String) {
+        let items = self.shared.signal.items();
+        if self.reported {
+            tracing::debug!(reason, "{items} were not delivered");
+        } else {
+            self.reported = true;
+            tracing::warn!(
+                endpoint = %self.shared.endpoint,
+                reason,
+                "{items} were not delivered; further failures are counted and told at the end"
+            );
+        }
+        self.shared.lock().failure = Some(reason);
+    }
+}

@@ -1,0 +1,122 @@
+//! The three signals, whose messages are alike but for their innermost part.
+
+use crate::config::Encoding;
+use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
+use opentelemetry_proto::tonic::logs::v1::LogsData;
+use opentelemetry_proto::tonic::metrics::v1::MetricsData;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::TracesData;
+use prost::Message;
+use prost::encode_length_delimiter;
+
+/// What is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(dead_code, reason = "only spans are made yet")]
+pub(crate) enum Signal {
+    Traces,
+    Metrics,
+    Logs,
+}
+
+impl Signal {
+    /// What one of its items is called, in the plural.
+    pub(crate) const fn items(self) -> &'static str {
+        match self {
+            Self::Traces => "spans",
+            Self::Metrics => "metric points",
+            Self::Logs => "log records",
+        }
+    }
+}
+
+/// Items of one signal, encoded: the repeated second field of `ScopeSpans`, `ScopeMetrics` or
+/// `ScopeLogs`. Put one behind the other, such frames are a frame.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Frame {
+    pub(super) items: u32,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Frame {
+    /// Encodes items, each of which counts as much as `weight` says.
+    pub(super) fn of<M: Message>(items: &[M], weight: impl Fn(&M) -> usize) -> Self {
+        let mut frame = Self::default();
+        let mut count = 0;
+        for item in items {
+            let encoded = item.encode_to_vec();
+            field(&mut frame.bytes, 2, &encoded);
+            count += weight(item);
+        }
+        frame.items = u32::try_from(count).unwrap_or(u32::MAX);
+        frame
+    }
+}
+
+/// Who made the items of a frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Origin {
+    /// The resource, encoded.
+    pub(super) resource: Vec<u8>,
+    /// The instrumentation scope, encoded.
+    pub(super) scope: Vec<u8>,
+    /// Where the names of the items are defined.
+    pub(super) schema_url: String,
+}
+
+impl Origin {
+    pub(super) fn new(
+        resource: &Resource,
+        scope: &InstrumentationScope,
+        schema_url: impl Into<String>,
+    ) -> Self {
+        Self {
+            resource: resource.encode_to_vec(),
+            scope: scope.encode_to_vec(),
+            schema_url: schema_url.into(),
+        }
+    }
+
+    /// The export request of these frames, laid one behind the other in `items`.
+    pub(super) fn request(&self, items: &[u8]) -> Vec<u8> {
+        // The fields have the same numbers in the messages of all three signals.
+        let mut scope = Vec::with_capacity(items.len() + self.scope.len() + 128);
+        field(&mut scope, 1, &self.scope);
+        scope.extend_from_slice(items);
+        if !self.schema_url.is_empty() {
+            field(&mut scope, 3, self.schema_url.as_bytes());
+        }
+        let mut whole = Vec::with_capacity(scope.len() + self.resource.len() + 32);
+        field(&mut whole, 1, &self.resource);
+        field(&mut whole, 2, &scope);
+        let mut request = Vec::with_capacity(whole.len() + 16);
+        field(&mut request, 1, &whole);
+        request
+    }
+}
+
+/// A request in the form that is asked for. `None` if the bytes are no such request, which only a
+/// damaged file can cause.
+pub(super) fn encoded(signal: Signal, request: Vec<u8>, encoding: Encoding) -> Option<Vec<u8>> {
+    match encoding {
+        Encoding::Protobuf => Some(request),
+        Encoding::Json => json(signal, &request),
+    }
+}
+
+/// An export request as OTLP's JSON. `TracesData` and its like are the same on the wire.
+pub(crate) fn json(signal: Signal, request: &[u8]) -> Option<Vec<u8>> {
+    match signal {
+        Signal::Traces => serde_json::to_vec(&TracesData::decode(request).ok()?).ok(),
+        Signal::Metrics => serde_json::to_vec(&MetricsData::decode(request).ok()?).ok(),
+        Signal::Logs => serde_json::to_vec(&LogsData::decode(request).ok()?).ok(),
+    }
+}
+
+/// Appends a length-delimited field. Tags here are below 16, so the key is one byte.
+fn field(to: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
+    const LENGTH_DELIMITED: u8 = 2;
+    to.push(tag << 3 | LENGTH_DELIMITED);
+    // A vector grows as needed, so there is always room.
+    encode_length_delimiter(bytes.len(), to).ok();
+    to.extend_from_slice(bytes);
+}

@@ -1,0 +1,235 @@
+//! The pipeline: from what a sink gets to signals at their outputs.
+//!
+//! The caller's thread pays for one push into a bounded queue; the thread `telemetry-pipeline`
+//! does the rest.
+
+mod queue;
+
+use crate::config::Config;
+use crate::console::Console;
+use crate::limits::SpanLimits;
+use crate::otlp::Otlp;
+use crate::output::Output;
+use crate::resource::{self, ResourceFacts};
+use crate::sampler::Sampler;
+use crate::{TelemetryError, mapping};
+use llamatelemetry_record::{Happening, LoggedLine, RequestRecord, Sink};
+use llamatelemetry_settings::Settings;
+use queue::{Bounds, Item, Queue, Work};
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long an end that nobody waits for may take.
+const LAST_WAIT: Duration = Duration::from_secs(2);
+
+/// The running pipeline. Dropping it sends what waits for two seconds at most.
+#[derive(Debug)]
+pub struct Telemetry {
+    queue: Arc<Queue>,
+    outputs: Vec<Arc<dyn Output>>,
+    otlp: Option<Arc<Otlp>>,
+    notices: Vec<String>,
+    ended: AtomicBool,
+}
+
+/// What became of the spans, log records and metric points so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// Those that the collector took.
+    pub delivered: u64,
+    /// Those that were to be sent and were not, or not yet.
+    pub undelivered: u64,
+}
+
+/// What the pipeline's thread works with.
+struct Worker {
+    queue: Arc<Queue>,
+    outputs: Vec<Arc<dyn Output>>,
+    sampler: Sampler,
+    limits: SpanLimits,
+}
+
+impl Telemetry {
+    /// Starts what the settings ask for: the console by `telemetry.console` or
+    /// `OTEL_TRACES_EXPORTER`, OTLP by that or by an address named. `facts` describe the program;
+    /// variables win over them. `console` is where span trees are printed, if at all.
+    pub fn setup(
+        settings: &Settings,
+        facts: ResourceFacts,
+        console: Option<Box<dyn Write + Send>>,
+    ) -> Result<Self, TelemetryError> {
+        let config = Config::read(settings)?;
+        let wanted = settings.telemetry.console || config.console;
+        let resource = resource::describe(facts, config.resource);
+        let mut outputs: Vec<Arc<dyn Output>> = Vec::new();
+        if let Some(console) = console.filter(|_| wanted) {
+            outputs.push(Arc::new(Console::start(console)?));
+        }
+        let otlp = config
+            .otlp
+            .map(|otlp| Otlp::start(otlp, config.batch, &resource))
+            .transpose()?
+            .map(Arc::new);
+        outputs.extend(otlp.clone().map(|otlp| otlp as Arc<dyn Output>));
+        let queue = Arc::new(Queue::new(Bounds {
+            spans: config.batch.queue,
+            lines: config.batch.queue,
+        }));
+        if !outputs.is_empty() {
+            let worker = Worker {
+                queue: queue.clone(),
+                outputs: outputs.clone(),
+                sampler: config.sampler,
+                limits: config.limits,
+            };
+            worker.start()?;
+        }
+        Ok(Self {
+            queue,
+            outputs,
+            otlp,
+            notices: config.notices,
+            ended: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether signals go anywhere at all.
+    pub fn is_active(&self) -> bool {
+        !self.outputs.is_empty()
+    }
+
+    /// What was asked for by variables and is not done, in sentences without values.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
+    /// Writes and sends what waits now, for at most this long. Returns whether all was tried.
+    pub fn flush(&self, limit: Duration) -> bool {
+        if !self.is_active() {
+            return true;
+        }
+        let until = Instant::now() + limit;
+        let mut all = self.queue.settle(limit);
+        for output in &self.outputs {
+            all &= output.flush(until);
+        }
+        all
+    }
+
+    /// What became of the signals so far.
+    pub fn delivery(&self) -> Delivery {
+        let (delivered, undelivered) = self
+            .otlp
+            .as_ref()
+            .map(|otlp| otlp.counts())
+            .unwrap_or_default();
+        Delivery {
+            delivered,
+            undelivered,
+        }
+    }
+
+    /// Records, happenings and log lines that came faster than they could be worked off and were
+    /// dropped before they became signals.
+    pub fn overflowed(&self) -> u64 {
+        self.queue.overflowed()
+    }
+
+    /// What was lost so far and why, in a sentence without anything secret. Before the end, what
+    /// waits still counts as lost.
+    pub fn loss(&self) -> Option<String> {
+        let lost = self.otlp.as_ref().and_then(|otlp| otlp.loss());
+        let overflowed = self.overflowed();
+        let dropped = (overflowed > 0).then(|| {
+            format!("{overflowed} requests or log lines came too fast and were dropped unseen")
+        });
+        match (lost, dropped) {
+            (Some(lost), Some(dropped)) => Some(format!("{lost}; {dropped}")),
+            (lost, dropped) => lost.or(dropped),
+        }
+    }
+
+    /// Writes and sends what waits, for at most this long, and ends the pipeline. What could not
+    /// be delivered is counted and told once in the log.
+    pub fn shutdown(&self, limit: Duration) -> Delivery {
+        if !self.ended.swap(true, Ordering::AcqRel) {
+            let until = Instant::now() + limit;
+            self.queue.close();
+            if self.is_active() {
+                self.queue.settle(limit);
+            }
+            for output in &self.outputs {
+                output.shutdown(until);
+            }
+            if let Some(loss) = self.loss() {
+                tracing::warn!("{loss}");
+            }
+        }
+        self.delivery()
+    }
+
+    fn push(&self, item: Item) {
+        if self.is_active() {
+            self.queue.push(item);
+        }
+    }
+}
+
+impl Sink for Telemetry {
+    fn record(&self, record: Arc<RequestRecord>) {
+        self.push(Item::Record(record));
+    }
+
+    fn happened(&self, happening: Happening) {
+        self.push(Item::Happening(Box::new(happening)));
+    }
+
+    fn logged(&self, line: LoggedLine) {
+        self.push(Item::Line(Box::new(line)));
+    }
+}
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        self.shutdown(LAST_WAIT);
+    }
+}
+
+impl Worker {
+    fn start(self) -> Result<(), TelemetryError> {
+        const NAME: &str = "telemetry-pipeline";
+        thread::Builder::new()
+            .name(NAME.to_owned())
+            .spawn(move || self.run())
+            .map_err(|source| TelemetryError::Thread { name: NAME, source })?;
+        Ok(())
+    }
+
+    fn run(self) {
+        loop {
+            match self.queue.take(None) {
+                Work::Items(items) => items.into_iter().for_each(|item| self.work(item)),
+                Work::Tick => {}
+                Work::End => return,
+            }
+        }
+    }
+
+    fn work(&self, item: Item) {
+        match item {
+            Item::Record(record) => {
+                if self.sampler.keeps(record.trace_id, record.parent.as_ref()) {
+                    let spans = mapping::spans(&record, &self.limits);
+                    for output in &self.outputs {
+                        output.spans(&spans);
+                    }
+                }
+            }
+            // Neither is a signal yet.
+            Item::Happening(_) | Item::Line(_) => {}
+        }
+    }
+}

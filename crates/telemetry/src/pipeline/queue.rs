@@ -1,0 +1,181 @@
+//! What waits for the pipeline's thread: bounded, and what is too much is counted.
+
+use llamatelemetry_record::{Happening, LoggedLine, RequestRecord};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Something to turn into signals.
+#[derive(Debug)]
+#[expect(dead_code, reason = "only records become signals yet")]
+pub(super) enum Item {
+    Record(Arc<RequestRecord>),
+    Happening(Box<Happening>),
+    Line(Box<LoggedLine>),
+}
+
+/// How many may wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Records and happenings.
+    pub(super) spans: usize,
+    /// Lines of logs, which must not push out the others.
+    pub(super) lines: usize,
+}
+
+/// The queue between whoever records and the pipeline's thread.
+#[derive(Debug)]
+pub(super) struct Queue {
+    bounds: Bounds,
+    state: Mutex<State>,
+    /// Work came, or the end.
+    work: Condvar,
+    /// The thread has nothing to do.
+    idle: Condvar,
+    overflowed: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    items: VecDeque<Item>,
+    lines: usize,
+    /// The thread works on what it took last.
+    busy: bool,
+    closed: bool,
+}
+
+/// What the thread is to do next.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// These, in order.
+    Items(VecDeque<Item>),
+    /// The time waited for has come.
+    Tick,
+    /// Nothing more, ever.
+    End,
+}
+
+impl Queue {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            state: Mutex::default(),
+            work: Condvar::new(),
+            idle: Condvar::new(),
+            overflowed: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes an item if there is room.
+    pub(super) fn push(&self, item: Item) {
+        let mut state = self.lock();
+        let line = matches!(item, Item::Line(_));
+        let full = if line {
+            state.lines >= self.bounds.lines
+        } else {
+            state.items.len() - state.lines >= self.bounds.spans
+        };
+        if full || state.closed {
+            drop(state);
+            self.overflowed.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        state.lines += usize::from(line);
+        state.items.push_back(item);
+        // The thread takes all there is at once: only the first one has to wake it.
+        let wake = state.items.len() == 1;
+        drop(state);
+        if wake {
+            self.work.notify_one();
+        }
+    }
+
+    /// All that waits, or what else is to be done by `tick`.
+    pub(super) fn take(&self, tick: Option<Instant>) -> Work {
+        let mut state = self.lock();
+        state.busy = false;
+        if state.items.is_empty() {
+            self.idle.notify_all();
+        }
+        let nothing = |state: &mut State| state.items.is_empty() && !state.closed;
+        state = match tick {
+            None => self.work.wait_while(state, nothing),
+            Some(tick) => {
+                let time = tick.saturating_duration_since(Instant::now());
+                match self.work.wait_timeout_while(state, time, nothing) {
+                    Ok((state, _)) => Ok(state),
+                    Err(poison) => Ok(poison.into_inner().0),
+                }
+            }
+        }
+        .unwrap_or_else(PoisonError::into_inner);
+        if !state.items.is_empty() {
+            state.busy = true;
+            state.lines = 0;
+            return Work::Items(std::mem::take(&mut state.items));
+        }
+        if state.closed { Work::End } else { Work::Tick }
+    }
+
+    /// Waits until all that was pushed is worked off. Returns whether it was, within this time.
+    pub(super) fn settle(&self, limit: Duration) -> bool {
+        let busy = |state: &mut State| state.busy || !state.items.is_empty();
+        let waited = self.idle.wait_timeout_while(self.lock(), limit, busy);
+        let (_state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        !timeout.timed_out()
+    }
+
+    /// Takes nothing more; the thread ends when it has worked off the rest.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.work.notify_all();
+    }
+
+    /// Items for which there was no room.
+    pub(super) fn overflowed(&self) -> u64 {
+        self.overflowed.load(Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use llamatelemetry_record::Severity;
+    use std::time::SystemTime;
+
+    fn line() -> Item {
+        Item::Line(Box::new(LoggedLine {
+            at: SystemTime::UNIX_EPOCH,
+            severity: Severity::Info,
+            source: String::new(),
+            text: String::new(),
+            context: None,
+            fields: Vec::new(),
+        }))
+    }
+
+    #[test]
+    fn what_is_too_much_is_counted_and_what_fits_is_kept() {
+        let queue = Queue::new(Bounds { spans: 1, lines: 2 });
+        for _ in 0..5 {
+            queue.push(line());
+        }
+        assert_eq!(queue.overflowed(), 3);
+        assert!(!queue.settle(Duration::ZERO));
+        assert!(matches!(queue.take(None), Work::Items(items) if items.len() == 2));
+        assert!(!queue.settle(Duration::ZERO), "they are being worked on");
+        assert!(matches!(queue.take(Some(Instant::now())), Work::Tick));
+        assert!(queue.settle(Duration::ZERO));
+        queue.push(line());
+        queue.close();
+        queue.push(line());
+        assert_eq!(queue.overflowed(), 4);
+        assert!(matches!(queue.take(None), Work::Items(items) if items.len() == 1));
+        assert!(matches!(queue.take(None), Work::End));
+    }
+}
