@@ -95,6 +95,7 @@ impl GenerateOptions {
             max_tokens: self.max_tokens,
             seed: self.seed,
             stop: self.stop.clone(),
+            ..RequestParameters::default()
         }
     }
 }

@@ -83,12 +83,8 @@ impl Asked {
     ) -> RequestRecord {
         let model = self.server.model();
         RequestRecord {
-            trace_id: self.trace_id,
-            span_id: self.span_id,
             parent: self.parent,
-            endpoint: self.endpoint,
             streamed: true,
-            started_at: clock.sent_at(),
             phases: observed.phases,
             server_timings: observed.timings,
             model: model.name.clone(),
@@ -103,12 +99,7 @@ impl Asked {
             finish_reason: observed.finish_reason,
             failure,
             content,
-            waits: Vec::new(),
-            marks: Vec::new(),
-            retries_of: Vec::new(),
-            baggage: Vec::new(),
-            server: None,
-            energy: None,
+            ..RequestRecord::new(self.trace_id, self.span_id, self.endpoint, clock.sent_at())
         }
     }
 }

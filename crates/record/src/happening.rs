@@ -1,6 +1,6 @@
 //! What happens around requests: loads, restarts, tools, lines of the log.
 
-use crate::{Failure, SpanId, TraceContext, TraceId};
+use crate::{Failure, ServerExit, SpanId, TraceContext, TraceId};
 use std::time::{Duration, SystemTime};
 
 /// Something with a beginning and an end that is no request to a model. It becomes a span.
@@ -12,6 +12,8 @@ pub struct Happening {
     pub span_id: SpanId,
     /// The span that caused it, if one did.
     pub parent: Option<TraceContext>,
+    /// Spans that it has to do with: the requests that ran when a server ended.
+    pub links: Vec<TraceContext>,
     /// When it began.
     pub started_at: SystemTime,
     /// How long it took.
@@ -37,12 +39,13 @@ pub enum What {
         /// The llama.cpp build.
         llama_build: Option<String>,
     },
-    /// A server that ended was started again; the model's load is a part of it.
+    /// A server that ended was started again, or given up. It lasts from the end of one run until
+    /// the next is ready; the model's load is a child of it.
     Restart {
         /// The model as the caller named it.
         model: String,
-        /// How the server ended: `killed by SIGKILL`.
-        exit: String,
+        /// How the server ended.
+        exit: ServerExit,
         /// How many times it was started again so far, this one included.
         restarts: u32,
     },

@@ -4,29 +4,37 @@
 //! the answer streams and ends with one [`RequestRecord`], which goes to a [`Sink`]. Telemetry and
 //! the store consume records; neither knows who made them. No I/O and no async live here.
 
+mod baggage;
+mod cause;
 mod clock;
 mod dialect;
 mod energy;
 mod happening;
 mod identity;
 mod live;
+mod propagation;
 mod request;
 mod scanner;
 mod sources;
 mod sse;
+mod trace_state;
 
+pub use baggage::Baggage;
+pub use cause::{Mark, MarkKind, ServerExit, Wait, WaitCause};
 pub use clock::{PhaseClock, Phases, TimingSource};
 pub use energy::{Energy, EnergyMethod};
 pub use happening::{Happening, LoggedLine, Severity, ToolContent, What};
 pub use identity::{InvalidTraceparent, SpanId, TraceContext, TraceId};
 pub use live::{LiveProgress, LiveRequest};
+pub use propagation::{Incoming, Propagation};
 pub use request::{
-    Content, Endpoint, Failure, FinishReason, Mark, MarkKind, Message, Operation,
-    RequestParameters, RequestRecord, ServerTimings, Usage, Wait, WaitCause,
+    Content, Endpoint, Failure, FinishReason, Message, Operation, OutputType, RequestParameters,
+    RequestRecord, ServerTimings, Usage,
 };
 pub use scanner::{Observed, StreamScanner};
 pub use sources::{Delivery, PHASE_SOURCES, PhaseRow, PhaseSource, Shown, phase_sources};
 pub use sse::{SseDecoder, SseError};
+pub use trace_state::{InvalidTraceState, TraceState};
 
 use std::sync::Arc;
 

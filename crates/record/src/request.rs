@@ -1,6 +1,6 @@
 //! The record's fields.
 
-use crate::{Energy, Phases, SpanId, TraceContext, TraceId};
+use crate::{Energy, Mark, Phases, SpanId, TimingSource, TraceContext, TraceId, TraceState, Wait};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, SystemTime};
 
@@ -123,6 +123,10 @@ pub struct Usage {
     pub cached_tokens: Option<u64>,
     /// Tokens generated.
     pub completion_tokens: Option<u64>,
+    /// Generated tokens that were reasoning, where a server counts them apart: llama-server does
+    /// not yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_tokens: Option<u64>,
 }
 
 /// llama-server's own `timings` object. Unknown fields are ignored.
@@ -164,6 +168,7 @@ impl ServerTimings {
             prompt_tokens: Some(self.cache_n + self.prompt_n),
             cached_tokens: Some(self.cache_n),
             completion_tokens: Some(self.predicted_n),
+            reasoning_tokens: None,
         }
     }
 }
@@ -183,6 +188,29 @@ pub struct RequestParameters {
     pub seed: Option<i64>,
     /// Stop sequences.
     pub stop: Vec<String>,
+    /// Answers asked for.
+    pub choices: Option<u64>,
+    /// The form that the answer must have.
+    pub output: Option<OutputType>,
+}
+
+/// The form that an answer must have, by the GenAI conventions' names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputType {
+    /// Any text.
+    Text,
+    /// JSON, by a schema or at large.
+    Json,
+}
+
+impl OutputType {
+    /// The value of `gen_ai.output.type`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
 }
 
 /// A message as it was sent or received.
@@ -264,64 +292,83 @@ pub struct RequestRecord {
     pub marks: Vec<Mark>,
     /// Earlier attempts of the same request.
     pub retries_of: Vec<TraceContext>,
+    /// How often it was sent again because an idle connection turned out to be closed.
+    pub resends: u32,
+    /// Deltas that came: about as many as tokens, and the only count of an answer that broke off.
+    pub deltas: u64,
     /// W3C baggage that came with the request, decoded.
     pub baggage: Vec<(String, String)>,
+    /// The caller's `tracestate`, passed along.
+    pub trace_state: Option<TraceState>,
     /// Host and port that were asked; `None` for a Unix socket.
     pub server: Option<(String, u16)>,
     /// Energy used, where it is measured.
     pub energy: Option<Energy>,
 }
 
-/// Something that a request had to wait for before it could be sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wait {
-    /// What it was.
-    pub cause: WaitCause,
-    /// When the wait began.
-    pub started_at: SystemTime,
-    /// How long it took.
-    pub duration: Duration,
-}
-
-/// What a request had to wait for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WaitCause {
-    /// The model was being loaded.
-    ModelLoad,
-    /// The server had ended and was being started again.
-    Restart,
-}
-
-/// Something that the server told of a request while it ran. It becomes an event on its span.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mark {
-    /// When, as nearly as is known.
-    pub at: SystemTime,
-    /// What.
-    pub kind: MarkKind,
-}
-
-/// What a server told of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum MarkKind {
-    /// The context was full: so many of its tokens were thrown away.
-    ContextShift {
-        /// Tokens thrown away, if the server said.
-        discarded: Option<u64>,
-    },
-    /// A saved state of the context was used.
-    CheckpointRestored,
-    /// Drafted tokens and how many of them were accepted, in all.
-    DraftAcceptance {
-        /// Tokens drafted.
-        drafted: u64,
-        /// Drafted tokens that were accepted.
-        accepted: u64,
-    },
-}
-
 impl RequestRecord {
+    /// A record in which nothing else is known yet.
+    pub fn new(
+        trace_id: TraceId,
+        span_id: SpanId,
+        endpoint: Endpoint,
+        started_at: SystemTime,
+    ) -> Self {
+        Self {
+            trace_id,
+            span_id,
+            parent: None,
+            endpoint,
+            streamed: false,
+            started_at,
+            phases: Phases {
+                queue: None,
+                prefill: None,
+                decode: None,
+                total: Duration::ZERO,
+                source: TimingSource::Wall,
+            },
+            server_timings: None,
+            model: String::new(),
+            model_sha256: None,
+            llama_build: None,
+            response_id: None,
+            response_model: None,
+            conversation_id: None,
+            slot: None,
+            parameters: RequestParameters::default(),
+            usage: Usage::default(),
+            finish_reason: None,
+            failure: None,
+            content: None,
+            waits: Vec::new(),
+            marks: Vec::new(),
+            retries_of: Vec::new(),
+            resends: 0,
+            deltas: 0,
+            baggage: Vec::new(),
+            trace_state: None,
+            server: None,
+            energy: None,
+        }
+    }
+
+    /// The request's own span, as others refer to it.
+    pub fn context(&self) -> TraceContext {
+        TraceContext {
+            trace_id: self.trace_id,
+            span_id: self.span_id,
+            sampled: self.parent.is_none_or(|parent| parent.sampled),
+        }
+    }
+
+    /// When its span begins: with the first wait, else when it was sent.
+    pub fn begun_at(&self) -> SystemTime {
+        self.waits
+            .first()
+            .map_or(self.started_at, |wait| wait.started_at)
+    }
+
     /// Prompt tokens evaluated a second, cached ones excluded: the server's figure where it gave
     /// one, else tokens over the prefill phase.
     pub fn prompt_per_second(&self) -> Option<f64> {

@@ -156,6 +156,7 @@ impl StreamScanner {
                 prompt_tokens: usage.prompt_tokens.or(counted.prompt_tokens),
                 cached_tokens: usage.cached_tokens.or(counted.cached_tokens),
                 completion_tokens: usage.completion_tokens.or(counted.completion_tokens),
+                reasoning_tokens: usage.reasoning_tokens,
             },
             timings,
             finish_reason,

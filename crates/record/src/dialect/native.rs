@@ -33,6 +33,7 @@ impl Document<'_> {
             prompt_tokens: self.tokens_evaluated,
             cached_tokens: self.timings.map(|timings| timings.cache_n),
             completion_tokens: self.tokens_predicted,
+            reasoning_tokens: None,
         }
     }
 }
@@ -62,6 +63,7 @@ pub(super) fn body(data: &[u8], gathered: &mut Gathered) -> bool {
         prompt_tokens: sum(|usage| usage.prompt_tokens),
         cached_tokens: sum(|usage| usage.cached_tokens),
         completion_tokens: sum(|usage| usage.completion_tokens),
+        reasoning_tokens: None,
     };
     let Some(first) = documents.into_iter().next() else {
         return false;

@@ -48,13 +48,21 @@ struct Tokens {
     #[serde(default, rename = "completion_tokens")]
     completion: Option<u64>,
     #[serde(default, rename = "prompt_tokens_details")]
-    details: Option<Details>,
+    details: Option<PromptDetails>,
+    #[serde(default, rename = "completion_tokens_details")]
+    made: Option<CompletionDetails>,
 }
 
 #[derive(Deserialize)]
-struct Details {
+struct PromptDetails {
     #[serde(default, rename = "cached_tokens")]
     cached: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct CompletionDetails {
+    #[serde(default, rename = "reasoning_tokens")]
+    reasoning: Option<u64>,
 }
 
 impl Tokens {
@@ -63,6 +71,7 @@ impl Tokens {
             prompt_tokens: self.prompt,
             cached_tokens: self.details.as_ref().and_then(|details| details.cached),
             completion_tokens: self.completion,
+            reasoning_tokens: self.made.as_ref().and_then(|made| made.reasoning),
         }
     }
 }

@@ -55,13 +55,21 @@ struct Tokens {
     #[serde(default, rename = "output_tokens")]
     output: Option<u64>,
     #[serde(default, rename = "input_tokens_details")]
-    details: Option<Details>,
+    details: Option<InputDetails>,
+    #[serde(default, rename = "output_tokens_details")]
+    made: Option<OutputDetails>,
 }
 
 #[derive(Deserialize)]
-struct Details {
+struct InputDetails {
     #[serde(default, rename = "cached_tokens")]
     cached: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct OutputDetails {
+    #[serde(default, rename = "reasoning_tokens")]
+    reasoning: Option<u64>,
 }
 
 pub(super) fn event(data: &[u8], gathered: &mut Gathered) -> Sign {
@@ -114,6 +122,7 @@ fn read(response: Response<'_>, gathered: &mut Gathered) -> Sign {
             prompt_tokens: tokens.input,
             cached_tokens: tokens.details.and_then(|details| details.cached),
             completion_tokens: tokens.output,
+            reasoning_tokens: tokens.made.and_then(|made| made.reasoning),
         };
     }
     // llama-server calls an answer that met its limit `completed` too, so that word tells no

@@ -33,6 +33,7 @@ fn of_embeddings_only_the_wall_time_is_known() {
             prompt_tokens: tokens,
             cached_tokens: None,
             completion_tokens: None,
+            reasoning_tokens: None,
         }
     );
     assert_eq!(

@@ -1,5 +1,6 @@
 //! The scanner against a running llama-server, and against streams cut anywhere.
 
+mod baggage;
 mod embeddings;
 mod exchange;
 mod failures;

@@ -122,6 +122,7 @@ fn deltas_are_what_carries_something_and_what_ends_it() {
                 prompt_tokens: Some(10),
                 cached_tokens: Some(3),
                 completion_tokens: Some(4),
+                reasoning_tokens: None,
             }
         );
     }

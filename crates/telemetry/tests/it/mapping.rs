@@ -124,6 +124,7 @@ fn everything_that_can_be_set() {
             max_tokens: Some(48),
             seed: Some(-1),
             stop: vec!["\n".into(), "END".into()],
+            ..chat().parameters
         },
         server_timings: chat().server_timings.map(|mut timings| {
             timings.draft_n = Some(20);

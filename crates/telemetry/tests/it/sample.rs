@@ -54,6 +54,7 @@ pub(crate) fn chat() -> RequestRecord {
             prompt_tokens: Some(36),
             cached_tokens: Some(10),
             completion_tokens: Some(48),
+            reasoning_tokens: None,
         },
         finish_reason: Some(FinishReason::Length),
         failure: None,
@@ -61,7 +62,10 @@ pub(crate) fn chat() -> RequestRecord {
         waits: Vec::new(),
         marks: Vec::new(),
         retries_of: Vec::new(),
+        resends: 0,
+        deltas: 0,
         baggage: Vec::new(),
+        trace_state: None,
         server: None,
         energy: None,
     }
