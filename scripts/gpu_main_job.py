@@ -201,19 +201,18 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 def llama_bench(work, model, environment):
-    caches = glob.glob(str(work / "home/cache/**/build.ninja"), recursive=True)
-    if not caches:
+    """The figure of the program that is made for it, built in the tree that is there."""
+    trees = glob.glob(str(work / "home/cache/builds/*/build.ninja"))
+    if not trees:
         return None
-    build = os.path.dirname(caches[0])
+    build = os.path.dirname(trees[0])
     subprocess.run(["ninja", "-C", build, "llama-bench"], check=True, stdout=subprocess.DEVNULL)
-    found = glob.glob(f"{build}/**/llama-bench", recursive=True)
-    bench = next(path for path in found if os.path.isfile(path))
-    environment = dict(environment, LD_LIBRARY_PATH="/usr/local/cuda/lib64")
+    bench = f"{build}/bin/llama-bench"
+    inherited = os.environ.get("LD_LIBRARY_PATH", "")
+    environment = dict(environment, LD_LIBRARY_PATH=f"{inherited}:/usr/local/cuda/lib64")
     out = check([bench, "-m", str(model), "-p", "512", "-n", "128", "-o", "json"], environment)
-    return [
-        {key: row[key] for key in ("n_prompt", "n_gen", "avg_ts", "stddev_ts")}
-        for row in json.loads(out)
-    ]
+    kept = ("n_prompt", "n_gen", "n_gpu_layers", "flash_attn", "avg_ts", "stddev_ts", "samples_ts")
+    return [{key: row.get(key) for key in kept} for row in json.loads(out)]
 
 
 if __name__ == "__main__":
