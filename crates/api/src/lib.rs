@@ -12,6 +12,7 @@ mod chat;
 mod client;
 mod completion;
 mod connection;
+mod content;
 mod error;
 mod server_state;
 

@@ -3,7 +3,9 @@
 use crate::stream::{AnswerStream, Asked};
 use crate::{Error, GenerateOptions, InferResult, LoadOptions, ServerManager};
 use llamatelemetry_api::{ChatMessage, ChatRequest, CompletionRequest, ResponseFormat};
-use llamatelemetry_record::{Endpoint, Message, PhaseClock, Sink, SpanId, TraceContext, TraceId};
+use llamatelemetry_record::{
+    Content, Endpoint, Message, PhaseClock, Sink, SpanId, TraceContext, TraceId,
+};
 use std::fmt;
 use std::sync::Arc;
 
@@ -23,7 +25,7 @@ impl InferenceEngine {
         Ok(Self {
             server: Arc::new(server),
             sink: options.sink,
-            capture_content: options.settings.telemetry.capture_content,
+            capture_content: options.settings.telemetry.captures_content(),
         })
     }
 
@@ -54,14 +56,12 @@ impl InferenceEngine {
             json_schema: options.json_schema.clone(),
             extra: options.extra.clone(),
         };
-        let input = || {
-            vec![Message {
-                role: "user".into(),
-                content: prompt.to_owned(),
-            }]
+        let content = || Content {
+            input: vec![Message::text("user", prompt)],
+            ..Content::default()
         };
         let asked = self
-            .asked(Endpoint::NativeCompletion, options, input)
+            .asked(Endpoint::NativeCompletion, options, content)
             .await?;
         let trace = asked.context();
         let answer = asked
@@ -100,15 +100,13 @@ impl InferenceEngine {
             tools: options.tools.clone(),
             extra: options.extra.clone(),
         };
-        let input = || {
-            let said = |message: &ChatMessage| Message {
-                role: message.role.clone(),
-                content: message.content.to_text(),
-            };
-            messages.iter().map(said).collect()
+        let content = || Content {
+            input: messages.iter().map(ChatMessage::to_record).collect(),
+            tool_definitions: options.tools.clone(),
+            ..Content::default()
         };
         let asked = self
-            .asked(Endpoint::ChatCompletions, options, input)
+            .asked(Endpoint::ChatCompletions, options, content)
             .await?;
         let trace = asked.context();
         let answer = asked
@@ -136,7 +134,7 @@ impl InferenceEngine {
         &self,
         endpoint: Endpoint,
         options: &GenerateOptions,
-        input: impl FnOnce() -> Vec<Message>,
+        content: impl FnOnce() -> Content,
     ) -> Result<Asked, Error> {
         Ok(Asked {
             live: self.server.live().await?,
@@ -151,7 +149,7 @@ impl InferenceEngine {
             parent: options.parent,
             parameters: options.parameters(),
             conversation_id: options.conversation_id.clone(),
-            input: self.capture_content.then(input),
+            content: self.capture_content.then(content),
             answered: false,
         })
     }

@@ -5,8 +5,8 @@ use crate::manager::LiveServer;
 use crate::{Error, InferResult, ServerManager};
 use llamatelemetry_api::{AnswerStream as ApiStream, ApiError, Delta, ToolCall};
 use llamatelemetry_record::{
-    Content, Endpoint, Failure, FinishReason, Message, Observed, PhaseClock, RequestParameters,
-    RequestRecord, Sink, SpanId, StreamScanner, TraceContext, TraceId,
+    Content, Endpoint, Failure, FinishReason, Message, Observed, Part, PhaseClock,
+    RequestParameters, RequestRecord, Sink, SpanId, StreamScanner, TraceContext, TraceId,
 };
 use std::fmt;
 use std::sync::Arc;
@@ -33,7 +33,8 @@ pub(crate) struct Asked {
     pub(crate) parent: Option<TraceContext>,
     pub(crate) parameters: RequestParameters,
     pub(crate) conversation_id: Option<String>,
-    pub(crate) input: Option<Vec<Message>>,
+    /// What was said so far, if it is captured.
+    pub(crate) content: Option<Content>,
     /// Whether the server answered or refused; until then a drop is a cancelled request.
     pub(crate) answered: bool,
 }
@@ -67,7 +68,8 @@ impl Asked {
             Err(error) => {
                 let scanner = StreamScanner::new(self.endpoint, self.clock.clone());
                 let observed = scanner.finish(Instant::now());
-                let record = self.record(&self.clock, observed, Some(failure(&error)), None);
+                let content = self.content.take();
+                let record = self.record(&self.clock, observed, Some(failure(&error)), content);
                 self.sink.record(Arc::new(record));
                 Err(explain(&self.live, error).await)
             }
@@ -111,7 +113,8 @@ impl Drop for Asked {
             let scanner = StreamScanner::new(self.endpoint, self.clock.clone());
             let mut observed = scanner.finish(Instant::now());
             observed.finish_reason = Some(FinishReason::Cancelled);
-            let record = self.record(&self.clock, observed, None, None);
+            let content = self.content.take();
+            let record = self.record(&self.clock, observed, None, content);
             self.sink.record(Arc::new(record));
         }
     }
@@ -165,6 +168,27 @@ impl AnswerStream {
         drop(tokio::task::spawn_blocking(waiting).await);
     }
 
+    /// What was said, the answer so far included.
+    fn whole_content(&mut self) -> Option<Content> {
+        let mut content = self.asked.content.take()?;
+        let mut parts = Vec::new();
+        if !self.reasoning.is_empty() {
+            parts.push(Part::Reasoning {
+                content: self.reasoning.clone(),
+            });
+        }
+        if !self.text.is_empty() {
+            parts.push(Part::text(self.text.as_str()));
+        }
+        parts.extend(self.tool_calls.iter().map(ToolCall::to_record));
+        content.output = vec![Message {
+            role: "assistant".into(),
+            name: None,
+            parts,
+        }];
+        Some(content)
+    }
+
     fn leave_record(
         &mut self,
         failure: Option<Failure>,
@@ -176,11 +200,7 @@ impl AnswerStream {
         observed.slot = observed
             .slot
             .or_else(|| self.asked.live.slot_of(self.answer.clock()));
-        let content = self.asked.input.take().map(|input| Content {
-            input,
-            output: self.text.clone(),
-            reasoning: self.reasoning.clone(),
-        });
+        let content = self.whole_content();
         let record = self
             .asked
             .record(self.answer.clock(), observed, failure, content);

@@ -7,6 +7,7 @@
 mod baggage;
 mod cause;
 mod clock;
+mod content;
 mod dialect;
 mod energy;
 mod happening;
@@ -22,14 +23,15 @@ mod trace_state;
 pub use baggage::Baggage;
 pub use cause::{Mark, MarkKind, ServerExit, Wait, WaitCause};
 pub use clock::{PhaseClock, Phases, TimingSource};
+pub use content::{Content, Message, Modality, Part};
 pub use energy::{Energy, EnergyMethod};
 pub use happening::{Happening, LoggedLine, Severity, ToolContent, What};
 pub use identity::{InvalidTraceparent, SpanId, TraceContext, TraceId};
 pub use live::{LiveProgress, LiveRequest};
 pub use propagation::{Incoming, Propagation};
 pub use request::{
-    Content, Endpoint, Failure, FinishReason, Message, Operation, OutputType, RequestParameters,
-    RequestRecord, ServerTimings, Usage,
+    Endpoint, Failure, FinishReason, Operation, OutputType, RequestParameters, RequestRecord,
+    ServerTimings, Usage,
 };
 pub use scanner::{Observed, StreamScanner};
 pub use sources::{Delivery, PHASE_SOURCES, PhaseRow, PhaseSource, Shown, phase_sources};

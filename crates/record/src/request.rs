@@ -1,6 +1,8 @@
 //! The record's fields.
 
-use crate::{Energy, Mark, Phases, SpanId, TimingSource, TraceContext, TraceId, TraceState, Wait};
+use crate::{
+    Content, Energy, Mark, Phases, SpanId, TimingSource, TraceContext, TraceId, TraceState, Wait,
+};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, SystemTime};
 
@@ -211,26 +213,6 @@ impl OutputType {
             Self::Json => "json",
         }
     }
-}
-
-/// A message as it was sent or received.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
-    /// `system`, `user`, `assistant`, `tool`.
-    pub role: String,
-    /// Its text.
-    pub content: String,
-}
-
-/// Prompts and answers, present only if capture was asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Content {
-    /// What was sent.
-    pub input: Vec<Message>,
-    /// What came back.
-    pub output: String,
-    /// The reasoning that came back apart from the answer.
-    pub reasoning: String,
 }
 
 /// How a request failed.

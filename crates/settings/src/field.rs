@@ -1,6 +1,8 @@
 //! How one setting's value is read from text and from TOML, and shown.
 
-use crate::{BackendChoice, Bootstrap, GpuLayers, Home, Secret, Settings, redact};
+use crate::{
+    BackendChoice, Bootstrap, CaptureContent, GpuLayers, Home, LogLevel, Secret, Settings, redact,
+};
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -262,7 +264,27 @@ macro_rules! one_of {
     };
 }
 one_of!(BackendChoice, "`auto`, `cpu` or `cuda`", "auto" => Auto, "cpu" => Cpu, "cuda" => Cuda);
+one_of!(LogLevel, "`trace`, `debug`, `info`, `warn` or `error`",
+    "trace" => Trace, "debug" => Debug, "info" => Info, "warn" => Warn, "error" => Error);
 one_of!(Bootstrap, "`load` or `import`", "load" => Load, "import" => Import);
+
+impl FieldValue for CaptureContent {
+    const EXPECTED: &'static str =
+        "`no_content`, `span_only`, `event_only`, `span_and_event`, `true` or `false`";
+    fn from_text(text: &OsStr, _at: &Context<'_>) -> Option<Self> {
+        Self::of_word(text.to_str()?)
+    }
+    fn from_toml(value: &DeValue<'_>, at: &Context<'_>) -> Option<Self> {
+        match value.as_bool() {
+            Some(true) => Some(Self::SpanOnly),
+            Some(false) => Some(Self::NoContent),
+            None => Self::from_text(OsStr::new(value.as_str()?), at),
+        }
+    }
+    fn shown(&self) -> Value {
+        self.as_str().into()
+    }
+}
 
 impl<T: FieldValue> FieldValue for Option<T> {
     const EXPECTED: &'static str = T::EXPECTED;

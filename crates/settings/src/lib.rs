@@ -5,6 +5,7 @@
 //! value came from. The process environment is read in exactly one place,
 //! [`Environment::from_process`], and every variable that is read stands in [`VARIABLES`].
 
+mod capture;
 mod environment;
 mod error;
 mod field;
@@ -21,6 +22,7 @@ mod table;
 mod values;
 mod variables;
 
+pub use capture::CaptureContent;
 pub use environment::Environment;
 pub use error::SettingsError;
 pub use home::{FileLock, Home};
@@ -31,7 +33,7 @@ pub use secret::Secret;
 pub use source::Source;
 pub use table::{Fallback, Flag, FlagGroup, SETTINGS, Setting, nearest_settings, setting};
 pub use values::{
-    BackendChoice, Bootstrap, GpuLayers, Mirrors, ModelSettings, NetworkSettings, RuntimeSettings,
-    ServerSettings, Settings, TelemetrySettings,
+    BackendChoice, Bootstrap, GpuLayers, LogLevel, Mirrors, ModelSettings, NetworkSettings,
+    RuntimeSettings, ServerSettings, Settings, TelemetrySettings,
 };
 pub use variables::{Family, Misspelt, VARIABLES, Variable, misspelt, variable};

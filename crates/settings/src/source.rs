@@ -11,7 +11,6 @@ pub struct Source {
     pub variable: &'static str,
     /// What lies below the folder that it names, if it is not the value itself.
     pub below: Option<&'static str>,
-    translate: Option<fn(&str) -> Option<&'static str>>,
 }
 
 impl Source {
@@ -20,7 +19,6 @@ impl Source {
         Self {
             variable,
             below: None,
-            translate: None,
         }
     }
 
@@ -29,19 +27,6 @@ impl Source {
         Self {
             variable,
             below: Some(path),
-            translate: None,
-        }
-    }
-
-    /// The variable has words of its own for the value.
-    pub(crate) const fn translated(
-        variable: &'static str,
-        translate: fn(&str) -> Option<&'static str>,
-    ) -> Self {
-        Self {
-            variable,
-            below: None,
-            translate: Some(translate),
         }
     }
 
@@ -57,24 +42,7 @@ impl Source {
         if let Some(below) = self.below {
             return Some(Path::new(value).join(below).into_os_string());
         }
-        match self.translate {
-            Some(translate) => Some(
-                value
-                    .to_str()
-                    .and_then(translate)
-                    .map_or_else(|| value.to_owned(), OsString::from),
-            ),
-            None => Some(value.to_owned()),
-        }
-    }
-}
-
-/// The standard words for capturing content on spans.
-pub(crate) fn capture_words(word: &str) -> Option<&'static str> {
-    match word.to_ascii_uppercase().as_str() {
-        "SPAN_ONLY" | "SPAN_AND_EVENT" => Some("true"),
-        "NO_CONTENT" | "EVENT_ONLY" => Some("false"),
-        _ => None,
+        Some(value.to_owned())
     }
 }
 

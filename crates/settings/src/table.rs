@@ -338,19 +338,53 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "telemetry.capture_content",
-        what: "Record prompts and answers on spans.",
-        default: Fallback::Value("false"),
-        variables: &[Source::translated(
+        what: "Where prompts and answers are recorded: nowhere (`no_content`, `false`), on spans \
+               (`span_only`, `true`), in events (`event_only`) or both (`span_and_event`).",
+        default: Fallback::Value("no_content"),
+        variables: &[Source::value(
             "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
-            crate::source::capture_words,
         )],
         field: field!(telemetry.capture_content),
+        ..PLAIN
+    },
+    Setting {
+        key: "telemetry.emit_event",
+        what: "Whether each request leaves an event (a log record) beside its span.",
+        default: Fallback::Unset("if prompts and answers are to go there"),
+        variables: &[Source::value("OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT")],
+        field: field!(telemetry.emit_event),
+        ..PLAIN
+    },
+    Setting {
+        key: "telemetry.redact",
+        what: "Kinds of secrets taken out of all that is recorded: `api_key`, `jwt`, \
+               `private_key`, `email`, `card`, `iban`, or `all`.",
+        default: Fallback::Value(""),
+        variables: &[Source::value("LLAMATELEMETRY_REDACT")],
+        field: field!(telemetry.redact, REDACT_CLASSES, are_redact_classes),
+        ..PLAIN
+    },
+    Setting {
+        key: "telemetry.redact_patterns",
+        what: "Regular expressions of what else is taken out of all that is recorded.",
+        default: Fallback::Value(""),
+        field: field!(telemetry.redact_patterns),
+        ..PLAIN
+    },
+    Setting {
+        key: "telemetry.log_level",
+        what: "The least grave lines that are exported as log records.",
+        default: Fallback::Value("info"),
+        variables: &[Source::value("LLAMATELEMETRY_EXPORT_LOG_LEVEL")],
+        field: field!(telemetry.log_level),
         ..PLAIN
     },
 ];
 
 const SERVER_DECIDES: &str = "llama-server decides";
 const AT_LEAST_ONE: &str = "a whole number from 1";
+const REDACT_CLASSES: &str =
+    "a list of `api_key`, `jwt`, `private_key`, `email`, `card` and `iban`, or `all`";
 const WEB_ADDRESS: &str = "an address that begins with `http://` or `https://`";
 
 #[expect(clippy::ref_option, reason = "the check of an optional setting")]
@@ -361,6 +395,20 @@ fn is_web_address(address: &Option<String>) -> bool {
             .or_else(|| address.strip_prefix("http://"));
         host.is_some_and(|host| !host.is_empty() && !host.contains(char::is_whitespace))
     })
+}
+
+#[expect(clippy::ptr_arg, reason = "the check of a list setting")]
+fn are_redact_classes(names: &Vec<String>) -> bool {
+    const CLASSES: &[&str] = &[
+        "api_key",
+        "jwt",
+        "private_key",
+        "email",
+        "card",
+        "iban",
+        "all",
+    ];
+    names.iter().all(|name| CLASSES.contains(&name.as_str()))
 }
 
 /// The keys of the config file's free table: the standard variables by their own names.

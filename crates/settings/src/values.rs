@@ -1,6 +1,6 @@
 //! The settings themselves: plain data with defaults.
 
-use crate::{Environment, Home, Secret, redact};
+use crate::{CaptureContent, Environment, Home, Secret, redact};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -160,13 +160,37 @@ pub enum GpuLayers {
     Count(u32),
 }
 
+/// How grave a line must be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Each step.
+    Trace,
+    /// For whoever looks for a fault.
+    Debug,
+    /// What goes on.
+    #[default]
+    Info,
+    /// Something to look at.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
 /// What is told to whom about each request. `Debug` hides headers: they carry keys.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct TelemetrySettings {
     /// Print each request's span tree (`--otel console`).
     pub console: bool,
-    /// Record prompts and answers on spans. Off unless asked for.
-    pub capture_content: bool,
+    /// Where prompts and answers are recorded. Nowhere unless asked for.
+    pub capture_content: CaptureContent,
+    /// Whether each request leaves an event beside its span; `None`: if content goes there.
+    pub emit_event: Option<bool>,
+    /// Built-in kinds of secrets that are taken out of everything recorded, or `all`.
+    pub redact: Vec<String>,
+    /// Regular expressions of what else is taken out.
+    pub redact_patterns: Vec<String>,
+    /// The least grave lines that are exported as log records.
+    pub log_level: LogLevel,
     /// The standard `OTEL_*` variables that are set, by name.
     pub otel: BTreeMap<String, String>,
 }
@@ -181,6 +205,10 @@ impl fmt::Debug for TelemetrySettings {
         f.debug_struct("TelemetrySettings")
             .field("console", &self.console)
             .field("capture_content", &self.capture_content)
+            .field("emit_event", &self.emit_event)
+            .field("redact", &self.redact)
+            .field("redact_patterns", &self.redact_patterns)
+            .field("log_level", &self.log_level)
             .field("otel", &otel)
             .finish()
     }

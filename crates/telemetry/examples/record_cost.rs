@@ -120,12 +120,9 @@ fn record(content: Option<usize>) -> RequestRecord {
         server: None,
         energy: None,
         content: content.map(|size| Content {
-            input: vec![Message {
-                role: "user".into(),
-                content: "words ".repeat(size / 12),
-            }],
-            output: "words ".repeat(size / 12),
-            reasoning: String::new(),
+            input: vec![Message::text("user", "words ".repeat(size / 12))],
+            output: vec![Message::text("assistant", "words ".repeat(size / 12))],
+            ..Content::default()
         }),
     }
 }

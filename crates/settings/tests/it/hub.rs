@@ -130,13 +130,13 @@ fn content_capture_takes_the_standard_words() {
     for (word, captures) in [
         ("NO_CONTENT", false),
         ("SPAN_ONLY", true),
-        ("EVENT_ONLY", false),
+        ("EVENT_ONLY", true),
         ("SPAN_AND_EVENT", true),
         ("true", true),
         ("false", false),
     ] {
         let telemetry = resolved(&[(NAME, word)]).settings.telemetry;
-        assert_eq!(telemetry.capture_content, captures, "{word}");
+        assert_eq!(telemetry.captures_content(), captures, "{word}");
     }
 }
 

@@ -32,7 +32,22 @@ pub(crate) fn samples(key: &str) -> [Sample; 3] {
         | "runtime.source"
         | "runtime.python"
         | "models.hub_cache" => [text("/a", "'/a'"), text("/b", "'/b'"), text("/c", "'/c'")],
-        "network.offline" | "telemetry.console" | "telemetry.capture_content" => [
+        "telemetry.capture_content" => [
+            sample("true", "true", "span_only"),
+            sample("NO_CONTENT", "false", "no_content"),
+            text("event_only", "'event_only'"),
+        ],
+        "telemetry.redact" => [
+            sample("email", "['email']", "email"),
+            sample("card", "['card']", "card"),
+            sample("all", "['all']", "all"),
+        ],
+        "telemetry.log_level" => [
+            text("trace", "'trace'"),
+            text("warn", "'warn'"),
+            text("error", "'error'"),
+        ],
+        "network.offline" | "telemetry.console" | "telemetry.emit_event" => [
             text("true", "true"),
             sample("0", "false", "false"),
             sample("on", "true", "true"),
@@ -67,7 +82,7 @@ pub(crate) fn samples(key: &str) -> [Sample; 3] {
             text("/b", "['/b']"),
             text("/c", "['/c']"),
         ],
-        "server.devices" | "server.extra_args" => texts.map(|sample| Sample {
+        "server.devices" | "server.extra_args" | "telemetry.redact_patterns" => texts.map(|sample| Sample {
             toml: match sample.text {
                 "a" => "['a']",
                 "b" => "['b']",

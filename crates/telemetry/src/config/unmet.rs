@@ -97,20 +97,16 @@ fn stability(variables: &mut Variables<'_>) {
     }
 }
 
-/// Whether content is captured is a setting; here it is only checked that it is as asked for.
+/// Whether and where content is captured are settings; here it is only checked that they are as
+/// asked for.
 fn capture(variables: &mut Variables<'_>, settings: &TelemetrySettings) {
     const NAME: &str = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
+    variables.text("OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT");
     let Some(mode) = variables.text(NAME) else {
         return;
     };
-    let mode = mode.to_ascii_uppercase();
-    if mode.contains("EVENT") {
-        variables.notice(format!(
-            "{NAME}: content goes on spans only, not into events"
-        ));
-    }
-    let on_spans = matches!(mode.as_str(), "TRUE" | "SPAN_ONLY" | "SPAN_AND_EVENT");
-    if on_spans && !settings.capture_content {
+    let asked = !["NO_CONTENT", "FALSE"].contains(&mode.to_ascii_uppercase().as_str());
+    if asked && !settings.captures_content() {
         variables.notice(format!(
             "{NAME} is set, but another setting turns capture off"
         ));

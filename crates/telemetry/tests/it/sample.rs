@@ -1,7 +1,7 @@
 //! Records with known fields, and settings with known variables.
 
 use llamatelemetry_record::{
-    Content, Endpoint, FinishReason, Message, Phases, RequestParameters, RequestRecord,
+    Content, Endpoint, FinishReason, Message, Part, Phases, RequestParameters, RequestRecord,
     ServerTimings, SpanId, TimingSource, TraceId, Usage,
 };
 use llamatelemetry_settings::Settings;
@@ -75,17 +75,20 @@ pub(crate) fn chat() -> RequestRecord {
 pub(crate) fn content() -> Content {
     Content {
         input: vec![
-            Message {
-                role: "system".into(),
-                content: "Be brief.".into(),
-            },
-            Message {
-                role: "user".into(),
-                content: "Explain \"CUDA\"\nin one sentence.".into(),
-            },
+            Message::text("system", "Be brief."),
+            Message::text("user", "Explain \"CUDA\"\nin one sentence."),
         ],
-        output: "CUDA runs code on GPUs.".into(),
-        reasoning: "They ask about GPUs.".into(),
+        output: vec![Message {
+            role: "assistant".into(),
+            name: None,
+            parts: vec![
+                Part::Reasoning {
+                    content: "They ask about GPUs.".into(),
+                },
+                Part::text("CUDA runs code on GPUs."),
+            ],
+        }],
+        ..Content::default()
     }
 }
 

@@ -42,7 +42,6 @@ fn what_is_not_followed_is_named() {
     OTEL_PROPAGATORS is set, but trace context travels as tracecontext only
     OTEL_BSP_MAX_CONCURRENT_EXPORTS is set, but exports follow one another
     OTEL_SEMCONV_STABILITY_OPT_IN is set, but only gen_ai_latest_experimental can be had
-    OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT: content goes on spans only, not into events
     OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT is set, but another setting turns capture off
     OTEL_CONFIG_FILE is set, but configuration files are not read
     OTEL_EXPORTER_OTLP_METRICS_HEADERS is set, but metrics are not exported yet

@@ -1,0 +1,164 @@
+//! Messages in the form that the conventions define: as JSON for span attributes, structured for
+//! log records.
+
+mod fit;
+mod parts;
+
+pub(crate) use fit::cut;
+
+use llamatelemetry_record::Content;
+use serde_json::Value;
+
+/// Characters of one text at most, where no limit is set: a whole context of a large model.
+const PART_AT_MOST: usize = 1 << 20;
+/// Characters of all messages at most, where no limit is set: collectors take payloads of some ten
+/// megabytes.
+const WHOLE_AT_MOST: usize = 4 << 20;
+
+/// What was sent, as JSON of at most `limit` characters; `None` if it cannot be made so short.
+pub(crate) fn input(content: &Content, limit: Option<usize>) -> Option<String> {
+    json(parts::messages(&content.input), limit)
+}
+
+/// What came back, likewise. The finish reason is always there: some backends drop messages
+/// without one.
+pub(crate) fn output(
+    content: &Content,
+    finish_reason: &str,
+    limit: Option<usize>,
+) -> Option<String> {
+    json(parts::answers(&content.output, finish_reason), limit)
+}
+
+/// Instructions given apart from the messages, likewise; `None` also if there are none.
+pub(crate) fn system_instructions(content: &Content, limit: Option<usize>) -> Option<String> {
+    let parts = parts::all(&content.system_instructions);
+    (!parts.is_empty()).then(|| json(parts, limit)).flatten()
+}
+
+/// The tools that were offered, likewise.
+pub(crate) fn tool_definitions(content: &Content, limit: Option<usize>) -> Option<String> {
+    let tools = parts::tools(&content.tool_definitions);
+    (!tools.is_empty()).then(|| json(tools, limit)).flatten()
+}
+
+fn json(items: Vec<Value>, limit: Option<usize>) -> Option<String> {
+    fit::fitted(items, PART_AT_MOST, limit.unwrap_or(WHOLE_AT_MOST)).map(|(_, json)| json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use llamatelemetry_record::{Message, Modality, Part};
+
+    fn content() -> Content {
+        Content {
+            input: vec![Message::text("user", "Zähle \"bis\" drei")],
+            output: vec![Message {
+                role: "assistant".into(),
+                name: None,
+                parts: vec![
+                    Part::Reasoning {
+                        content: "hm".into(),
+                    },
+                    Part::text("eins\nzwei"),
+                ],
+            }],
+            ..Content::default()
+        }
+    }
+
+    #[test]
+    fn messages_have_the_form_of_the_conventions() {
+        assert_eq!(
+            input(&content(), None).unwrap(),
+            r#"[{"role":"user","parts":[{"type":"text","content":"Zähle \"bis\" drei"}]}]"#
+        );
+        assert_eq!(
+            output(&content(), "stop", None).unwrap(),
+            r#"[{"role":"assistant","parts":[{"type":"reasoning","content":"hm"},{"type":"text","content":"eins\nzwei"}],"finish_reason":"stop"}]"#
+        );
+        assert_eq!(system_instructions(&content(), None), None);
+        assert_eq!(tool_definitions(&content(), None), None);
+    }
+
+    #[test]
+    fn every_part_has_its_form() {
+        let (modality, mime_type) = (Modality::Image, Some("image/png".to_owned()));
+        let message = Message {
+            role: "user".into(),
+            name: Some("Ada".into()),
+            parts: vec![
+                Part::ToolCall {
+                    id: Some("c1".into()),
+                    name: "weather".into(),
+                    arguments: r#"{"city":"Rome"}"#.into(),
+                },
+                Part::ToolCall {
+                    id: None,
+                    name: "broken".into(),
+                    arguments: r#"{"city":"#.into(),
+                },
+                Part::ToolCallResponse {
+                    id: Some("c1".into()),
+                    response: "22 C".into(),
+                },
+                Part::Uri {
+                    modality,
+                    mime_type: None,
+                    uri: "https://host/p.png".into(),
+                },
+                Part::Blob {
+                    modality,
+                    mime_type: mime_type.clone(),
+                    bytes: 5,
+                    sha256: Some("ab".into()),
+                },
+                Part::File {
+                    modality,
+                    mime_type,
+                    file_id: "f1".into(),
+                },
+            ],
+        };
+        let content = Content {
+            input: vec![message],
+            system_instructions: vec![Part::text("Be brief.")],
+            tool_definitions: vec![serde_json::json!({"type": "function", "function": {
+                "name": "weather", "description": "d", "parameters": {"type": "object"}}})],
+            ..Content::default()
+        };
+        let input = input(&content, None).unwrap();
+        let expected = concat!(
+            r#"[{"role":"user","name":"Ada","parts":["#,
+            r#"{"type":"tool_call","id":"c1","name":"weather","arguments":{"city":"Rome"}},"#,
+            r#"{"type":"tool_call","name":"broken","arguments":"{\"city\":"},"#,
+            r#"{"type":"tool_call_response","id":"c1","response":"22 C"},"#,
+            r#"{"type":"uri","modality":"image","uri":"https://host/p.png"},"#,
+            r#"{"type":"blob","modality":"image","mime_type":"image/png","content":"","bytes":5,"sha256":"ab"},"#,
+            r#"{"type":"file","modality":"image","mime_type":"image/png","file_id":"f1"}]}]"#,
+        );
+        assert_eq!(input, expected);
+        assert_eq!(
+            system_instructions(&content, None).unwrap(),
+            r#"[{"type":"text","content":"Be brief."}]"#
+        );
+        assert_eq!(
+            tool_definitions(&content, None).unwrap(),
+            r#"[{"type":"function","name":"weather","description":"d","parameters":{"type":"object"}}]"#
+        );
+    }
+
+    #[test]
+    fn what_is_cut_is_still_json() {
+        let whole = input(&content(), None).unwrap().chars().count();
+        for limit in 0..=whole {
+            let Some(json) = input(&content(), Some(limit)) else {
+                continue;
+            };
+            assert!(json.chars().count() <= limit);
+            serde_json::from_str::<Value>(&json).unwrap();
+        }
+        assert_eq!(input(&content(), Some(whole)), input(&content(), None));
+    }
+}
