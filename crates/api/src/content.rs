@@ -89,7 +89,10 @@ fn tool_call(call: &Value) -> Part {
 
 /// A picture: its address, or, if the address holds the picture, its size and digest.
 fn picture(url: &str) -> Part {
-    let Some(data) = url.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("data:")) else {
+    let Some(data) = url
+        .get(..5)
+        .filter(|scheme| scheme.eq_ignore_ascii_case("data:"))
+    else {
         return Part::Uri {
             modality: Modality::Image,
             mime_type: None,
@@ -184,7 +187,11 @@ mod tests {
         );
         assert!(matches!(
             part("DATA:image/png;base64,!"),
-            Part::Blob { sha256: None, bytes: 1, .. }
+            Part::Blob {
+                sha256: None,
+                bytes: 1,
+                ..
+            }
         ));
         assert!(matches!(part("https://host/p.png"), Part::Uri { .. }));
         assert!(matches!(part("dät"), Part::Uri { .. }));

@@ -102,7 +102,13 @@ mod tests {
             (CaptureContent::EventOnly, None, false, true, true),
             (CaptureContent::EventOnly, Some(false), false, false, false),
             (CaptureContent::SpanAndEvent, None, true, true, true),
-            (CaptureContent::SpanAndEvent, Some(false), true, false, false),
+            (
+                CaptureContent::SpanAndEvent,
+                Some(false),
+                true,
+                false,
+                false,
+            ),
         ];
         for (mode, asked, spans, events, content) in cases {
             let settings = settings(mode, asked);
@@ -119,7 +125,10 @@ mod tests {
             assert_eq!(CaptureContent::of_word(word), Some(*choice));
             assert_eq!(choice.as_str(), *word);
         }
-        assert_eq!(CaptureContent::of_word("SPAN_ONLY"), Some(CaptureContent::SpanOnly));
+        assert_eq!(
+            CaptureContent::of_word("SPAN_ONLY"),
+            Some(CaptureContent::SpanOnly)
+        );
         assert_eq!(CaptureContent::of_word("perhaps"), None);
     }
 }

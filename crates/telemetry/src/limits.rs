@@ -59,8 +59,7 @@ impl SpanLimits {
         if let Some(longest) = self.value_length {
             for attribute in attributes {
                 // Messages were built to fit: cut here they would be no JSON any more.
-                let fitted = [attribute::INPUT_MESSAGES, attribute::OUTPUT_MESSAGES];
-                if !fitted.contains(&attribute.key.as_str())
+                if !attribute::CONTENT.contains(&attribute.key.as_str())
                     && let Some(value) = attribute.value.as_mut()
                 {
                     shorten(value, longest);

@@ -65,6 +65,17 @@ pub mod attribute {
     pub const INPUT_MESSAGES: &str = "gen_ai.input.messages";
     /// What came back, as JSON; only with content capture.
     pub const OUTPUT_MESSAGES: &str = "gen_ai.output.messages";
+    /// Instructions given apart from the messages, as JSON; only with content capture.
+    pub const SYSTEM_INSTRUCTIONS: &str = "gen_ai.system_instructions";
+    /// The tools that were offered, as JSON; only with content capture.
+    pub const TOOL_DEFINITIONS: &str = "gen_ai.tool.definitions";
+    /// The attributes that hold content.
+    pub(crate) const CONTENT: &[&str] = &[
+        INPUT_MESSAGES,
+        OUTPUT_MESSAGES,
+        SYSTEM_INSTRUCTIONS,
+        TOOL_DEFINITIONS,
+    ];
     /// The class of failure.
     pub const ERROR_TYPE: &str = "error.type";
 

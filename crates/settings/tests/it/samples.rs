@@ -82,14 +82,16 @@ pub(crate) fn samples(key: &str) -> [Sample; 3] {
             text("/b", "['/b']"),
             text("/c", "['/c']"),
         ],
-        "server.devices" | "server.extra_args" | "telemetry.redact_patterns" => texts.map(|sample| Sample {
-            toml: match sample.text {
-                "a" => "['a']",
-                "b" => "['b']",
-                _ => "['c']",
-            },
-            ..sample
-        }),
+        "server.devices" | "server.extra_args" | "telemetry.redact_patterns" => {
+            texts.map(|sample| Sample {
+                toml: match sample.text {
+                    "a" => "['a']",
+                    "b" => "['b']",
+                    _ => "['c']",
+                },
+                ..sample
+            })
+        }
         "server.gpu_layers" => [text("all", "'all'"), text("2", "2"), text("3", "'3'")],
         _ => numbers,
     }

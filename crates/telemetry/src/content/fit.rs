@@ -21,14 +21,14 @@ const KEPT: &[&str] = &[
 
 /// The items with every text at most `part` characters long and at most `whole` characters of JSON
 /// in all, and that JSON; `None` if they cannot be made so short.
-pub(super) fn fitted(items: Vec<Value>, part: usize, whole: usize) -> Option<(Vec<Value>, String)> {
+pub(super) fn fitted(items: &[Value], part: usize, whole: usize) -> Option<(Vec<Value>, String)> {
     let fits = |items: Vec<Value>| {
         let json = serde_json::to_string(&items).ok()?;
         // Bytes are never fewer than characters.
         (json.len() <= whole || json.chars().count() <= whole).then_some((items, json))
     };
     let within = |longest: usize, kept: Option<usize>| {
-        let left = kept.map_or_else(|| items.clone(), |last| without_middle(&items, last));
+        let left = kept.map_or_else(|| items.to_vec(), |last| without_middle(items, last));
         fits(left.iter().map(|item| shortened(item, longest)).collect())
     };
     if let Some(all) = within(part, None) {
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_cut_part_says_how_much_is_missing() {
-        let (items, _) = fitted(vec![message("0123456789")], 4, usize::MAX).unwrap();
+        let (items, _) = fitted(&[message("0123456789")], 4, usize::MAX).unwrap();
         assert_eq!(
             items[0]["parts"][0],
             json!({"type": "text", "content": "0123", "truncated_characters": 6})
@@ -154,7 +154,7 @@ mod tests {
     fn names_and_ids_stay_whole_and_arguments_stay_json() {
         let call = json!({"role": "assistant", "parts": [{"type": "tool_call", "id": "call-1",
             "name": "search", "arguments": {"query": "long text", "n": 3}}]});
-        let (items, _) = fitted(vec![call], 4, usize::MAX).unwrap();
+        let (items, _) = fitted(&[call], 4, usize::MAX).unwrap();
         assert_eq!(
             items[0]["parts"][0],
             json!({"type": "tool_call", "id": "call-1", "name": "search",
@@ -166,11 +166,11 @@ mod tests {
     fn the_whole_is_met_by_shorter_texts_first_then_by_fewer_messages() {
         let long = "x".repeat(1000);
         let many: Vec<_> = (0..10).map(|_| message(&long)).collect();
-        let (items, json) = fitted(many.clone(), usize::MAX, 5000).unwrap();
+        let (items, json) = fitted(&many, usize::MAX, 5000).unwrap();
         assert_eq!(items.len(), 10);
         assert!(json.len() <= 5000 && json.len() > 4900, "{}", json.len());
 
-        let (items, json) = fitted(many, usize::MAX, 2000).unwrap();
+        let (items, json) = fitted(&many, usize::MAX, 2000).unwrap();
         assert!(json.len() <= 2000, "{}", json.len());
         assert_eq!(items[1]["parts"][0]["type"], "omitted");
         let missing = items[1]["parts"][0]["messages"].as_u64().unwrap();
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn what_cannot_fit_is_none() {
-        assert_eq!(fitted(vec![message("x")], usize::MAX, 10), None);
-        assert_eq!(fitted(Vec::new(), usize::MAX, 2).unwrap().1, "[]");
+        assert_eq!(fitted(&[message("x")], usize::MAX, 10), None);
+        assert_eq!(fitted(&[], usize::MAX, 2).unwrap().1, "[]");
     }
 }

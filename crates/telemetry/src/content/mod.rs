@@ -17,7 +17,7 @@ const WHOLE_AT_MOST: usize = 4 << 20;
 
 /// What was sent, as JSON of at most `limit` characters; `None` if it cannot be made so short.
 pub(crate) fn input(content: &Content, limit: Option<usize>) -> Option<String> {
-    json(parts::messages(&content.input), limit)
+    json(&parts::messages(&content.input), limit)
 }
 
 /// What came back, likewise. The finish reason is always there: some backends drop messages
@@ -27,22 +27,22 @@ pub(crate) fn output(
     finish_reason: &str,
     limit: Option<usize>,
 ) -> Option<String> {
-    json(parts::answers(&content.output, finish_reason), limit)
+    json(&parts::answers(&content.output, finish_reason), limit)
 }
 
 /// Instructions given apart from the messages, likewise; `None` also if there are none.
 pub(crate) fn system_instructions(content: &Content, limit: Option<usize>) -> Option<String> {
     let parts = parts::all(&content.system_instructions);
-    (!parts.is_empty()).then(|| json(parts, limit)).flatten()
+    (!parts.is_empty()).then(|| json(&parts, limit)).flatten()
 }
 
 /// The tools that were offered, likewise.
 pub(crate) fn tool_definitions(content: &Content, limit: Option<usize>) -> Option<String> {
     let tools = parts::tools(&content.tool_definitions);
-    (!tools.is_empty()).then(|| json(tools, limit)).flatten()
+    (!tools.is_empty()).then(|| json(&tools, limit)).flatten()
 }
 
-fn json(items: Vec<Value>, limit: Option<usize>) -> Option<String> {
+fn json(items: &[Value], limit: Option<usize>) -> Option<String> {
     fit::fitted(items, PART_AT_MOST, limit.unwrap_or(WHOLE_AT_MOST)).map(|(_, json)| json)
 }
 

@@ -113,6 +113,14 @@ fn attributes(record: &RequestRecord, limits: &SpanLimits) -> Vec<KeyValue> {
             (None, None) => "unknown",
         };
         all.set(
+            attribute::SYSTEM_INSTRUCTIONS,
+            content::system_instructions(content, limits.value_length),
+        );
+        all.set(
+            attribute::TOOL_DEFINITIONS,
+            content::tool_definitions(content, limits.value_length),
+        );
+        all.set(
             attribute::INPUT_MESSAGES,
             content::input(content, limits.value_length),
         );
