@@ -1,0 +1,243 @@
+//! A block's footer: what lies where.
+//!
+//! ```text
+//! file   := block* end
+//! block  := chunk* footer          (positions in a footer count from its block's first byte)
+//! end    := directory · length of directory (u32) · its checksum (u64) · MAGIC
+//! ```
+//! All numbers in footers and directories are LEB128 varints; fixed ones are little-endian.
+
+use super::column::ValueType;
+use super::schema::Signal;
+use crate::codec::{Cursor, Malformed, put, put_bytes};
+
+/// Rows of a block at most.
+pub(crate) const ROW_LIMIT: usize = 16_384;
+/// Bytes of texts and attributes in a block, about; a block is closed above it.
+pub(crate) const SIZE_LIMIT: usize = 12 << 20;
+
+/// A stretch of a block, checked by its checksum (XXH3, 64 bits) when it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Chunk {
+    pub(crate) start: usize,
+    pub(crate) length: usize,
+    /// Bytes after unpacking; equal to `length` where the chunk is not compressed.
+    pub(crate) unpacked: usize,
+    pub(crate) checksum: u64,
+}
+
+/// One column.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct ColumnMeta {
+    /// Values in it.
+    pub(crate) count: usize,
+    /// The numbers, or the codes into the dictionary.
+    pub(crate) values: Chunk,
+    pub(crate) smallest: u64,
+    pub(crate) largest: u64,
+    /// The strings and how many there are.
+    pub(crate) dictionary: Option<(Chunk, usize)>,
+}
+
+/// Which attributes a row has, in order: places in [`BlockMeta::attributes`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Shape {
+    pub(crate) columns: Vec<u32>,
+}
+
+/// Pieces of content that are compressed together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct PiecePage {
+    pub(crate) count: usize,
+    pub(crate) chunk: Chunk,
+}
+
+/// What a block holds and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BlockMeta {
+    pub(crate) signal: Signal,
+    pub(crate) rows: usize,
+    /// Times of the oldest and newest row, ns since 1970.
+    pub(crate) oldest: u64,
+    pub(crate) newest: u64,
+    pub(crate) shape: Chunk,
+    pub(crate) shapes: Vec<Shape>,
+    pub(crate) numbers: Vec<ColumnMeta>,
+    pub(crate) texts: Vec<ColumnMeta>,
+    pub(crate) attributes: Vec<(String, ValueType, ColumnMeta)>,
+    pub(crate) pages: Vec<PiecePage>,
+    pub(crate) filter: Chunk,
+    pub(crate) rollups: Chunk,
+}
+
+impl BlockMeta {
+    pub(crate) fn empty(signal: Signal) -> Self {
+        Self {
+            signal,
+            rows: 0,
+            oldest: 0,
+            newest: 0,
+            shape: Chunk::default(),
+            shapes: Vec::new(),
+            numbers: Vec::new(),
+            texts: Vec::new(),
+            attributes: Vec::new(),
+            pages: Vec::new(),
+            filter: Chunk::default(),
+            rollups: Chunk::default(),
+        }
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        put(&mut out, u64::from(self.signal.code()));
+        for number in [self.rows as u64, self.oldest, self.newest] {
+            put(&mut out, number);
+        }
+        self.shape.encode(&mut out);
+        put(&mut out, self.shapes.len() as u64);
+        for shape in &self.shapes {
+            put(&mut out, shape.columns.len() as u64);
+            for column in &shape.columns {
+                put(&mut out, u64::from(*column));
+            }
+        }
+        for columns in [&self.numbers, &self.texts] {
+            put(&mut out, columns.len() as u64);
+            for column in columns {
+                column.encode(&mut out);
+            }
+        }
+        put(&mut out, self.attributes.len() as u64);
+        for (key, kind, column) in &self.attributes {
+            put_bytes(&mut out, key.as_bytes());
+            put(&mut out, *kind as u64);
+            column.encode(&mut out);
+        }
+        put(&mut out, self.pages.len() as u64);
+        for page in &self.pages {
+            put(&mut out, page.count as u64);
+            page.chunk.encode(&mut out);
+        }
+        self.filter.encode(&mut out);
+        self.rollups.encode(&mut out);
+        out
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let cursor = &mut Cursor::new(bytes);
+        let signal = Signal::from_code(cursor.number()?).ok_or(Malformed)?;
+        let mut meta = Self {
+            rows: cursor.size()?,
+            oldest: cursor.number()?,
+            newest: cursor.number()?,
+            shape: Chunk::decode(cursor)?,
+            ..Self::empty(signal)
+        };
+        meta.shapes = list(cursor, |cursor| {
+            let columns = list(cursor, |cursor| {
+                u32::try_from(cursor.number()?).or(Err(Malformed))
+            })?;
+            Ok(Shape { columns })
+        })?;
+        meta.numbers = list(cursor, ColumnMeta::decode)?;
+        meta.texts = list(cursor, ColumnMeta::decode)?;
+        meta.attributes = list(cursor, |cursor| {
+            let key = String::from_utf8(cursor.bytes()?.to_vec()).or(Err(Malformed))?;
+            let kind = ValueType::from_code(cursor.number()?).ok_or(Malformed)?;
+            Ok((key, kind, ColumnMeta::decode(cursor)?))
+        })?;
+        meta.pages = list(cursor, |cursor| {
+            Ok(PiecePage {
+                count: cursor.size()?,
+                chunk: Chunk::decode(cursor)?,
+            })
+        })?;
+        meta.filter = Chunk::decode(cursor)?;
+        meta.rollups = Chunk::decode(cursor)?;
+        meta.is_sound().then_some(meta).ok_or(Malformed)
+    }
+
+    /// Whether the parts fit together, so that no reader has to look again.
+    fn is_sound(&self) -> bool {
+        let schema = self.signal.schema();
+        let columns = self.attributes.len();
+        let full = |column: &ColumnMeta| column.count == self.rows;
+        self.rows <= ROW_LIMIT * 2
+            && self.numbers.len() == schema.numbers.len()
+            && self.texts.len() == schema.texts.len()
+            && self
+                .numbers
+                .iter()
+                .all(|column| full(column) && column.dictionary.is_none())
+            && self
+                .texts
+                .iter()
+                .all(|column| full(column) && column.dictionary.is_some())
+            && self
+                .attributes
+                .iter()
+                .all(|(_, kind, column)| kind.is_text() == column.dictionary.is_some())
+            && self
+                .shapes
+                .iter()
+                .flat_map(|shape| &shape.columns)
+                .all(|column| (*column as usize) < columns)
+    }
+}
+
+fn list<T>(
+    cursor: &mut Cursor<'_>,
+    mut one: impl FnMut(&mut Cursor<'_>) -> Result<T, Malformed>,
+) -> Result<Vec<T>, Malformed> {
+    (0..cursor.count()?).map(|_| one(cursor)).collect()
+}
+
+impl Chunk {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        put(out, self.start as u64);
+        put(out, self.length as u64);
+        put(out, self.unpacked as u64);
+        out.extend_from_slice(&self.checksum.to_le_bytes());
+    }
+
+    pub(crate) fn decode(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
+        let (start, length, unpacked) = (cursor.size()?, cursor.size()?, cursor.size()?);
+        let checksum = cursor.take(8)?.try_into().or(Err(Malformed))?;
+        Ok(Self {
+            start,
+            length,
+            unpacked,
+            checksum: u64::from_le_bytes(checksum),
+        })
+    }
+}
+
+impl ColumnMeta {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put(out, self.count as u64);
+        self.values.encode(out);
+        put(out, self.smallest);
+        put(out, self.largest);
+        match &self.dictionary {
+            None => put(out, 0),
+            Some((chunk, entries)) => {
+                put(out, *entries as u64 + 1);
+                chunk.encode(out);
+            }
+        }
+    }
+
+    fn decode(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            count: cursor.size()?,
+            values: Chunk::decode(cursor)?,
+            smallest: cursor.number()?,
+            largest: cursor.number()?,
+            dictionary: match cursor.size()? {
+                0 => None,
+                entries => Some((Chunk::decode(cursor)?, entries - 1)),
+            },
+        })
+    }
+}

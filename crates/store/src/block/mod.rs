@@ -1,0 +1,20 @@
+//! A block: up to 16,384 rows of one signal, in columns, never changed once it is written.
+
+mod build;
+mod column;
+mod filter;
+mod layout;
+mod rows;
+mod schema;
+mod strings;
+mod view;
+
+pub use schema::Signal;
+
+pub(crate) use build::Builder;
+pub(crate) use column::ValueType;
+pub(crate) use filter::key_hash;
+pub(crate) use layout::BlockMeta;
+pub(crate) use rows::{Row, read};
+pub(crate) use schema::{NAME, RESOURCE, SCOPE, SPAN, TIME, TRACE, log, point, span};
+pub(crate) use view::{Block, Pieces, Source};

@@ -1,0 +1,126 @@
+//! Rows out of a block, put together again.
+
+use super::column::ValueType;
+use super::view::{Block, Dictionary, Pieces};
+use crate::StoreError;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
+use prost::Message as _;
+
+/// One row: the numbers and texts of the signal's schema and the attributes in their order.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Row {
+    pub(crate) numbers: Vec<u64>,
+    pub(crate) texts: Vec<Vec<u8>>,
+    pub(crate) attributes: Vec<KeyValue>,
+}
+
+struct Column {
+    values: Vec<u64>,
+    dictionary: Dictionary,
+}
+
+impl Column {
+    fn text(&self, index: usize, pieces: &mut Pieces<'_>) -> Result<Vec<u8>, StoreError> {
+        self.dictionary.string(self.values[index] as usize, pieces)
+    }
+}
+
+/// These rows, which must rise.
+pub(crate) fn read(block: &Block, rows: &[u32]) -> Result<Vec<Row>, StoreError> {
+    let Some(last) = rows.last() else {
+        return Ok(Vec::new());
+    };
+    let meta = &block.meta;
+    if *last as usize >= meta.rows {
+        return Err(block.damaged("a row that is not there"));
+    }
+    let mut pieces = Pieces::new(block);
+    let numbers = meta
+        .numbers
+        .iter()
+        .map(|column| block.values(column))
+        .collect::<Result<Vec<_>, _>>()?;
+    let texts = meta
+        .texts
+        .iter()
+        .map(|column| {
+            Ok(Column {
+                values: block.values(column)?,
+                dictionary: block.dictionary(column)?,
+            })
+        })
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    let shapes = block.shapes()?;
+    let mut columns: Vec<Option<Column>> = meta.attributes.iter().map(|_| None).collect();
+    // How many values of each column the rows before hold.
+    let mut before = vec![0_usize; columns.len()];
+    let mut found = Vec::with_capacity(rows.len());
+    let mut wanted = rows.iter().copied().peekable();
+    for (row, shape) in shapes.iter().enumerate().take(*last as usize + 1) {
+        let shape = &meta.shapes[*shape as usize].columns;
+        if wanted.next_if(|next| *next as usize == row).is_none() {
+            for column in shape {
+                before[*column as usize] += 1;
+            }
+            continue;
+        }
+        let mut attributes = Vec::with_capacity(shape.len());
+        for place in shape {
+            let place = *place as usize;
+            let (key, kind, column) = &meta.attributes[place];
+            let loaded = match &mut columns[place] {
+                Some(loaded) => loaded,
+                slot @ None => slot.insert(Column {
+                    values: block.values(column)?,
+                    dictionary: block.dictionary(column)?,
+                }),
+            };
+            let index = before[place];
+            before[place] += 1;
+            if index >= loaded.values.len() {
+                return Err(block.damaged("an attribute without its value"));
+            }
+            attributes.push(KeyValue {
+                key: key.clone(),
+                value: value(block, *kind, loaded, index, &mut pieces)?,
+                ..KeyValue::default()
+            });
+        }
+        found.push(Row {
+            numbers: numbers.iter().map(|values| values[row]).collect(),
+            texts: texts
+                .iter()
+                .map(|column| column.text(row, &mut pieces))
+                .collect::<Result<_, _>>()?,
+            attributes,
+        });
+    }
+    Ok(found)
+}
+
+fn value(
+    block: &Block,
+    kind: ValueType,
+    column: &Column,
+    index: usize,
+    pieces: &mut Pieces<'_>,
+) -> Result<Option<AnyValue>, StoreError> {
+    let number = column.values[index];
+    let value = match kind {
+        ValueType::Text => Value::StringValue(
+            String::from_utf8(column.text(index, pieces)?)
+                .map_err(|_not_text| block.damaged("a text that is no UTF-8"))?,
+        ),
+        ValueType::Bool => Value::BoolValue(number != 0),
+        ValueType::Int => Value::IntValue(number.cast_signed()),
+        ValueType::Double => Value::DoubleValue(f64::from_bits(number)),
+        ValueType::Other => {
+            let bytes = column.text(index, pieces)?;
+            let value =
+                AnyValue::decode(&*bytes).map_err(|_not_text| block.damaged("an attribute"))?;
+            return Ok(Some(value));
+        }
+        ValueType::Empty => return Ok((number != 0).then(AnyValue::default)),
+    };
+    Ok(Some(AnyValue { value: Some(value) }))
+}

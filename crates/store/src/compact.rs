@@ -1,0 +1,281 @@
+//! Keeps the store small: many small files become few large ones, and what is too old or too much
+//! goes.
+//!
+//! One process at a time does it, by lock. A new file names the files whose rows it holds; from the
+//! moment it is in place readers pass those over, and only then are they removed. So a crash at any
+//! point loses nothing and shows nothing twice.
+
+use crate::StoreError;
+use crate::block::{Block, BlockMeta, Builder, Signal, read};
+use crate::file::{self, BlockFile};
+use crate::folder::{Folder, Held, Kind};
+use crate::journal::JournalReader;
+use crate::otlp::{self, Request};
+use std::collections::BTreeSet;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+/// Rows of one compacted file at most.
+const FILE_ROWS: usize = 1 << 20;
+/// A block of at least so many rows is taken over as it is.
+const FULL: usize = 4_096;
+/// Fewer files than this are left alone.
+const FEW: usize = 8;
+
+/// What a compaction did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Compacted {
+    /// Files made one with others.
+    pub merged: usize,
+    /// Files of blocks written.
+    pub written: usize,
+    /// Files removed for their age or for room.
+    pub expired: usize,
+}
+
+/// What is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Rows older than this, ns since 1970, may go.
+    pub oldest: Option<u64>,
+    /// Bytes that the store may take.
+    pub bytes: Option<u64>,
+}
+
+/// Compacts the store in this folder. Does nothing where another process does it now.
+pub fn compact(folder: &Path, retention: Retention) -> Result<Compacted, StoreError> {
+    let folder = Folder::open(folder)?;
+    let path = folder.compact_lock();
+    let lock = File::create(&path).map_err(|error| StoreError::io("create", &path, error))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(Compacted::default()),
+        Err(TryLockError::Error(error)) => return Err(StoreError::io("lock", &path, error)),
+    }
+    let mut done = Compacted::default();
+    remove_replaced(&folder)?;
+    expire(&folder, retention, &mut done)?;
+    merge(&folder, &mut done)?;
+    remove_empty(&folder)?;
+    Ok(done)
+}
+
+/// Finishes what a crashed compaction began.
+fn remove_replaced(folder: &Folder) -> Result<(), StoreError> {
+    for held in folder
+        .list()?
+        .iter()
+        .filter(|held| held.kind == Kind::Blocks)
+    {
+        // A damaged file replaces nothing that could still be there.
+        if let Ok(file) = BlockFile::open(&held.path) {
+            for name in &file.replaces {
+                remove(&folder.root().join(name))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Removes a file that may be gone already.
+fn remove(path: &Path) -> Result<(), StoreError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(StoreError::io("remove", path, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn expire(folder: &Folder, keep: Retention, done: &mut Compacted) -> Result<(), StoreError> {
+    let mut files: Vec<BlockFile> = folder
+        .list()?
+        .iter()
+        .filter(|held| held.kind == Kind::Blocks)
+        .filter_map(|held| BlockFile::open(&held.path).ok())
+        .collect();
+    files.sort_by_key(newest);
+    let mut bytes: u64 = files.iter().map(|file| file.size).sum();
+    for file in files {
+        let too_old = keep.oldest.is_some_and(|oldest| newest(&file) < oldest);
+        let too_much = keep.bytes.is_some_and(|limit| bytes > limit);
+        if too_old || too_much {
+            bytes -= file.size;
+            remove(&file.path)?;
+            done.expired += 1;
+        }
+    }
+    Ok(())
+}
+
+fn newest(file: &BlockFile) -> u64 {
+    let times = file.entries.iter().map(|(entry, _)| entry.newest);
+    times.max().unwrap_or(0)
+}
+
+/// A file that can be made one with others.
+struct Input {
+    held: Held,
+    rows: usize,
+    whole: Option<BlockFile>,
+}
+
+fn merge(folder: &Folder, done: &mut Compacted) -> Result<(), StoreError> {
+    let dead: BTreeSet<PathBuf> = folder.dead_segments()?.into_iter().collect();
+    let mut inputs = Vec::new();
+    for held in folder.list()? {
+        match held.kind {
+            // A journal that is still written is its writer's.
+            Kind::Journal
+                if held
+                    .path
+                    .parent()
+                    .is_some_and(|parent| dead.contains(parent)) =>
+            {
+                inputs.push(Input {
+                    held,
+                    rows: 0,
+                    whole: None,
+                });
+            }
+            Kind::Journal => {}
+            Kind::Blocks => {
+                let Ok(file) = BlockFile::open(&held.path) else {
+                    continue;
+                };
+                let rows = file.entries.iter().map(|(entry, _)| entry.rows).sum();
+                if rows < FILE_ROWS / 2 {
+                    inputs.push(Input {
+                        held,
+                        rows,
+                        whole: Some(file),
+                    });
+                }
+            }
+        }
+    }
+    if inputs.len() < FEW {
+        return Ok(());
+    }
+    while !inputs.is_empty() {
+        let mut rows = 0;
+        let taken = inputs
+            .iter()
+            .take_while(|input| {
+                rows += input.rows;
+                rows <= FILE_ROWS
+            })
+            .count();
+        let group: Vec<Input> = inputs.drain(..taken.max(1)).collect();
+        if group.len() > 1 || group.iter().any(|input| input.whole.is_none()) {
+            merge_group(folder, &group)?;
+            done.merged += group.len();
+            done.written += 1;
+        }
+    }
+    Ok(())
+}
+
+fn merge_group(folder: &Folder, group: &[Input]) -> Result<(), StoreError> {
+    let path = folder.new_blocks();
+    let names: Vec<String> = group.iter().map(|input| input.held.name.clone()).collect();
+    let mut merging = Merging::new(path.clone());
+    for input in group {
+        match &input.whole {
+            None => merging.journal(&input.held.path)?,
+            Some(file) => {
+                for place in 0..file.entries.len() {
+                    merging.block(&file.block(place)?)?;
+                }
+            }
+        }
+    }
+    file::write(&path, merging.finish()?, &names)?;
+    for input in group {
+        remove(&input.held.path)?;
+    }
+    Ok(())
+}
+
+/// Blocks of several files on their way into one.
+struct Merging {
+    path: PathBuf,
+    builders: [Builder; 3],
+    blocks: Vec<(Vec<u8>, BlockMeta)>,
+}
+
+impl Merging {
+    fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            builders: Signal::ALL.map(Builder::new),
+            blocks: Vec::new(),
+        }
+    }
+
+    fn journal(&mut self, path: &Path) -> Result<(), StoreError> {
+        let mut reader = JournalReader::open(path)?;
+        while let Some((signal, payload)) = reader.next()? {
+            Request::decode(signal, &payload)?.feed(&mut self.builders[signal as usize]);
+            self.close_if_full(signal)?;
+        }
+        Ok(())
+    }
+
+    fn block(&mut self, block: &Block) -> Result<(), StoreError> {
+        let meta = &block.meta;
+        if meta.rows >= FULL {
+            let bytes = block.all()?;
+            self.blocks.push((bytes, BlockMeta::clone(meta)));
+            return Ok(());
+        }
+        let rows: Vec<u32> = (0..meta.rows as u32).collect();
+        let mut request = otlp::gather(meta.signal, read(block, &rows)?)
+            .map_err(|broken| block.damaged(broken.0))?;
+        request.feed(&mut self.builders[meta.signal as usize]);
+        self.close_if_full(meta.signal)
+    }
+
+    fn close_if_full(&mut self, signal: Signal) -> Result<(), StoreError> {
+        let builder = &mut self.builders[signal as usize];
+        if builder.is_full() {
+            let full = std::mem::replace(builder, Builder::new(signal));
+            self.close(full)?;
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, builder: Builder) -> Result<(), StoreError> {
+        let block = builder
+            .finish()
+            .map_err(|error| StoreError::io("compress", &self.path, error))?;
+        self.blocks.push(block);
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Vec<(Vec<u8>, BlockMeta)>, StoreError> {
+        let last = std::mem::replace(&mut self.builders, Signal::ALL.map(Builder::new));
+        for builder in last {
+            if builder.rows() > 0 {
+                self.close(builder)?;
+            }
+        }
+        Ok(self.blocks)
+    }
+}
+
+/// Folders of processes that are gone and left nothing.
+fn remove_empty(folder: &Folder) -> Result<(), StoreError> {
+    let held: BTreeSet<PathBuf> = folder
+        .list()?
+        .into_iter()
+        .filter_map(|held| held.path.parent().map(Path::to_owned))
+        .collect();
+    for segment in folder.dead_segments()? {
+        if !held.contains(&segment) {
+            std::fs::remove_dir_all(&segment)
+                .map_err(|error| StoreError::io("remove", &segment, error))?;
+        }
+    }
+    Ok(())
+}

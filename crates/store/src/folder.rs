@@ -1,0 +1,174 @@
+//! Where the store's files lie.
+//!
+//! ```text
+//! store/
+//!   segments/ID/lock               held while the process that writes here lives
+//!   segments/ID/00000001.journal   what was answered and lies in no block yet
+//!   segments/ID/00000001.blocks    the same rows in columns: takes the journal's place
+//!   blocks/ID.blocks               many such files made one
+//!   set-aside/NAME                 what was found damaged
+//!   compact.lock
+//! ```
+
+use crate::StoreError;
+use std::fs::{DirBuilder, File, TryLockError};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub(crate) const JOURNAL: &str = "journal";
+pub(crate) const BLOCKS: &str = "blocks";
+
+/// The store's folder.
+#[derive(Debug, Clone)]
+pub(crate) struct Folder {
+    root: PathBuf,
+}
+
+/// A file that holds rows.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Held {
+    /// Its name relative to the store's folder.
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Blocks,
+    Journal,
+}
+
+impl Folder {
+    /// The store in this folder, made if it is not there.
+    pub(crate) fn open(root: &Path) -> Result<Self, StoreError> {
+        let folder = Self {
+            root: root.to_owned(),
+        };
+        for inner in [folder.segments(), folder.blocks()] {
+            make(&inner)?;
+        }
+        Ok(folder)
+    }
+
+    pub(crate) fn segments(&self) -> PathBuf {
+        self.root.join("segments")
+    }
+
+    pub(crate) fn blocks(&self) -> PathBuf {
+        self.root.join("blocks")
+    }
+
+    pub(crate) fn compact_lock(&self) -> PathBuf {
+        self.root.join("compact.lock")
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A folder of its own for this process, with its lock held.
+    pub(crate) fn new_segment(&self) -> Result<(PathBuf, File), StoreError> {
+        let path = self.segments().join(new_id());
+        make(&path)?;
+        let lock = path.join("lock");
+        let file = File::create(&lock).map_err(|error| StoreError::io("create", &lock, error))?;
+        file.lock()
+            .map_err(|error| StoreError::io("lock", &lock, error))?;
+        crate::file::sync_folder(&path)?;
+        Ok((path, file))
+    }
+
+    /// Every file that holds rows. A journal whose blocks are there is not listed.
+    pub(crate) fn list(&self) -> Result<Vec<Held>, StoreError> {
+        let mut all = Vec::new();
+        held(&self.blocks(), "blocks", &mut all)?;
+        for segment in entries(&self.segments())? {
+            let name = format!("segments/{}", segment.file_name().to_string_lossy());
+            held(&segment.path(), &name, &mut all)?;
+        }
+        all.sort();
+        let sealed: Vec<PathBuf> = all
+            .iter()
+            .filter(|file| file.kind == Kind::Blocks)
+            .map(|file| file.path.with_extension(JOURNAL))
+            .collect();
+        all.retain(|file| file.kind == Kind::Blocks || !sealed.contains(&file.path));
+        Ok(all)
+    }
+
+    /// Segments whose process is gone: their locks are free.
+    pub(crate) fn dead_segments(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let mut dead = Vec::new();
+        for segment in entries(&self.segments())? {
+            let lock = segment.path().join("lock");
+            let free = match File::open(&lock) {
+                Ok(file) => match file.try_lock() {
+                    Ok(()) => true,
+                    Err(TryLockError::WouldBlock) => false,
+                    Err(TryLockError::Error(error)) => {
+                        return Err(StoreError::io("lock", lock, error));
+                    }
+                },
+                // Made a moment ago, or being removed.
+                Err(_) => false,
+            };
+            if free {
+                dead.push(segment.path());
+            }
+        }
+        Ok(dead)
+    }
+
+    /// A new name for a file of blocks.
+    pub(crate) fn new_blocks(&self) -> PathBuf {
+        self.blocks().join(new_id()).with_extension(BLOCKS)
+    }
+}
+
+/// Rises with time, and is unique among processes and within one.
+fn new_id() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_nanos());
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("{now:020}-{}-{count}", std::process::id())
+}
+
+fn make(folder: &Path) -> Result<(), StoreError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|error| StoreError::io("make", folder, error))
+}
+
+/// A folder's entries; one that is gone has none.
+fn entries(folder: &Path) -> Result<Vec<std::fs::DirEntry>, StoreError> {
+    let failed = |error| StoreError::io("list", folder, error);
+    match std::fs::read_dir(folder) {
+        Ok(entries) => entries.collect::<Result<_, _>>().map_err(failed),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn held(folder: &Path, name: &str, all: &mut Vec<Held>) -> Result<(), StoreError> {
+    for entry in entries(folder)? {
+        let path = entry.path();
+        let kind = match path.extension().and_then(|extension| extension.to_str()) {
+            Some(JOURNAL) => Kind::Journal,
+            Some(BLOCKS) => Kind::Blocks,
+            _ => continue,
+        };
+        all.push(Held {
+            name: format!("{name}/{}", entry.file_name().to_string_lossy()),
+            path,
+            kind,
+        });
+    }
+    Ok(())
+}

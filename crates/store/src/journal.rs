@@ -1,0 +1,197 @@
+//! The journal of one process: requests as they came, each in a frame, synced before it is
+//! answered.
+//!
+//! ```text
+//! frame := length of payload (u32) · checksum of signal and payload (u64) · signal (u8) · payload
+//! ```
+//! A frame that is cut short or does not fit its checksum ends the journal: nothing behind it was
+//! answered.
+
+use crate::StoreError;
+use crate::block::Signal;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+const HEAD: usize = 4 + 8 + 1;
+/// Bytes of a request at most.
+pub(crate) const LARGEST_REQUEST: usize = 64 << 20;
+
+/// A journal that is being written.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    file: File,
+    path: PathBuf,
+    /// Bytes that are durable.
+    length: u64,
+}
+
+impl Journal {
+    pub(crate) fn create(path: PathBuf) -> Result<Self, StoreError> {
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| StoreError::io("create", &path, error))?;
+        crate::file::sync_folder(&path)?;
+        Ok(Self {
+            file,
+            path,
+            length: 0,
+        })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Writes frames and waits until they are on the disk. If that fails nothing of them is left.
+    pub(crate) fn commit(&mut self, frames: &[u8]) -> Result<(), StoreError> {
+        let written = self
+            .file
+            .write_all(frames)
+            .and_then(|()| self.file.sync_data());
+        match written {
+            Ok(()) => {
+                self.length += frames.len() as u64;
+                Ok(())
+            }
+            Err(error) => {
+                // Half a frame would end the journal for the frames behind it.
+                self.file
+                    .set_len(self.length)
+                    .map_err(|error| StoreError::io("shorten", &self.path, error))?;
+                Err(StoreError::io("write", &self.path, error))
+            }
+        }
+    }
+}
+
+/// Appends a frame to a buffer.
+pub(crate) fn frame(signal: Signal, payload: &[u8], out: &mut Vec<u8>) {
+    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+    let checksum = xxh3_64_with_seed(payload, u64::from(signal.code()));
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(&checksum.to_le_bytes());
+    out.push(signal.code());
+    out.extend_from_slice(payload);
+}
+
+/// Reads a journal that others write.
+#[derive(Debug)]
+pub(crate) struct JournalReader {
+    file: File,
+    path: PathBuf,
+    at: u64,
+}
+
+impl JournalReader {
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        let file = File::open(path).map_err(|error| StoreError::io("open", path, error))?;
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            at: 0,
+        })
+    }
+
+    /// The next whole frame, if there is one by now.
+    pub(crate) fn next(&mut self) -> Result<Option<(Signal, Vec<u8>)>, StoreError> {
+        let mut head = [0; HEAD];
+        if !self.read(&mut head, self.at)? {
+            return Ok(None);
+        }
+        let (length, rest) = head.split_at(4);
+        let (checksum, signal) = rest.split_at(8);
+        let number = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .rev()
+                .fold(0_u64, |number, byte| (number << 8) | u64::from(*byte))
+        };
+        let (length, checksum) = (number(length) as usize, number(checksum));
+        let Some(signal) = Signal::from_code(u64::from(signal[0])) else {
+            return Ok(None);
+        };
+        if length > LARGEST_REQUEST {
+            return Ok(None);
+        }
+        let mut payload = vec![0; length];
+        let whole = self.read(&mut payload, self.at + HEAD as u64)?;
+        if !whole || xxh3_64_with_seed(&payload, u64::from(signal.code())) != checksum {
+            return Ok(None);
+        }
+        self.at += (HEAD + length) as u64;
+        Ok(Some((signal, payload)))
+    }
+
+    /// Bytes read so far.
+    pub(crate) fn position(&self) -> u64 {
+        self.at
+    }
+
+    /// Fills the buffer; `false` if the file ends before.
+    fn read(&self, buffer: &mut [u8], at: u64) -> Result<bool, StoreError> {
+        match self.file.read_exact_at(buffer, at) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
+            Err(error) => Err(StoreError::io("read", &self.path, error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_survive_and_a_torn_one_ends_the_journal() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.journal");
+        let mut journal = Journal::create(path.clone()).unwrap();
+        let mut frames = Vec::new();
+        frame(Signal::Traces, b"one", &mut frames);
+        frame(Signal::Logs, b"", &mut frames);
+        journal.commit(&frames).unwrap();
+        let mut reader = JournalReader::open(&path).unwrap();
+        assert_eq!(
+            reader.next().unwrap(),
+            Some((Signal::Traces, b"one".to_vec()))
+        );
+        assert_eq!(reader.next().unwrap(), Some((Signal::Logs, Vec::new())));
+        assert_eq!(reader.next().unwrap(), None);
+        // More arrives, then half a frame.
+        let mut frames = Vec::new();
+        frame(Signal::Metrics, b"two", &mut frames);
+        journal.commit(&frames).unwrap();
+        assert_eq!(
+            reader.next().unwrap(),
+            Some((Signal::Metrics, b"two".to_vec()))
+        );
+        journal.commit(&frames[..frames.len() - 1]).unwrap();
+        assert_eq!(reader.next().unwrap(), None);
+        assert_eq!(reader.position(), 3 * HEAD as u64 + 6);
+    }
+
+    #[test]
+    fn a_changed_byte_is_no_frame() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.journal");
+        let mut frames = Vec::new();
+        frame(Signal::Traces, b"payload", &mut frames);
+        for place in 0..frames.len() {
+            let mut changed = frames.clone();
+            changed[place] ^= 0x40;
+            std::fs::write(&path, &changed).unwrap();
+            let read = JournalReader::open(&path).unwrap().next().unwrap();
+            assert_eq!(read, None, "byte {place}");
+        }
+    }
+}

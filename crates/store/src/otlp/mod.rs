@@ -1,0 +1,302 @@
+//! OTLP messages into rows and back, nothing lost: what goes in comes out byte for byte, up to the
+//! grouping by resource and scope.
+
+mod points;
+mod sums;
+
+use crate::StoreError;
+use crate::block::{Builder, Row, Signal, log, span};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::AnyValue;
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, ScopeMetrics};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
+use prost::Message as _;
+
+/// An export request of one of the signals.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Request {
+    Traces(ExportTraceServiceRequest),
+    Metrics(ExportMetricsServiceRequest),
+    Logs(ExportLogsServiceRequest),
+}
+
+impl Request {
+    /// Reads a request from protobuf.
+    pub(crate) fn decode(signal: Signal, bytes: &[u8]) -> Result<Self, StoreError> {
+        match signal {
+            Signal::Traces => ExportTraceServiceRequest::decode(bytes).map(Self::Traces),
+            Signal::Metrics => ExportMetricsServiceRequest::decode(bytes).map(Self::Metrics),
+            Signal::Logs => ExportLogsServiceRequest::decode(bytes).map(Self::Logs),
+        }
+        .map_err(|source| StoreError::NotOtlp {
+            signal: signal.as_str(),
+            source,
+        })
+    }
+
+    /// Adds its rows to a block of its signal; returns how many there were.
+    pub(crate) fn feed(&mut self, builder: &mut Builder) -> usize {
+        let before = builder.rows();
+        match self {
+            Self::Traces(request) => {
+                for resource in &mut request.resource_spans {
+                    let scopes = std::mem::take(&mut resource.scope_spans);
+                    let from = resource.encode_to_vec();
+                    let service = sums::service(resource.resource.as_ref());
+                    for mut scope in scopes {
+                        let spans = std::mem::take(&mut scope.spans);
+                        let by = scope.encode_to_vec();
+                        for span in spans {
+                            sums::add(builder.rollups(), &service, &span);
+                            feed_span(builder, &from, &by, span);
+                        }
+                    }
+                }
+            }
+            Self::Logs(request) => {
+                for resource in &mut request.resource_logs {
+                    let scopes = std::mem::take(&mut resource.scope_logs);
+                    let from = resource.encode_to_vec();
+                    for mut scope in scopes {
+                        let records = std::mem::take(&mut scope.log_records);
+                        let by = scope.encode_to_vec();
+                        for record in records {
+                            feed_log(builder, &from, &by, &record);
+                        }
+                    }
+                }
+            }
+            Self::Metrics(request) => {
+                for resource in &mut request.resource_metrics {
+                    let scopes = std::mem::take(&mut resource.scope_metrics);
+                    let from = resource.encode_to_vec();
+                    for mut scope in scopes {
+                        let metrics = std::mem::take(&mut scope.metrics);
+                        let by = scope.encode_to_vec();
+                        for metric in metrics {
+                            points::feed(builder, &from, &by, metric);
+                        }
+                    }
+                }
+            }
+        }
+        builder.rows() - before
+    }
+}
+
+fn feed_span(builder: &mut Builder, resource: &[u8], scope: &[u8], mut span: Span) {
+    let rest = Span {
+        events: std::mem::take(&mut span.events),
+        links: std::mem::take(&mut span.links),
+        ..Span::default()
+    };
+    let (status, message) = match &span.status {
+        None => (0, ""),
+        Some(status) => (
+            u64::from(status.code.cast_unsigned()) + 1,
+            status.message.as_str(),
+        ),
+    };
+    builder.push(
+        &[
+            span.start_time_unix_nano,
+            span.end_time_unix_nano
+                .wrapping_sub(span.start_time_unix_nano),
+            u64::from(span.flags),
+            u64::from(span.kind.cast_unsigned()),
+            status,
+            u64::from(span.dropped_attributes_count),
+            u64::from(span.dropped_events_count),
+            u64::from(span.dropped_links_count),
+        ],
+        &[
+            resource,
+            scope,
+            span.name.as_bytes(),
+            &span.trace_id,
+            &span.span_id,
+            &span.parent_span_id,
+            span.trace_state.as_bytes(),
+            message.as_bytes(),
+            &rest.encode_to_vec(),
+        ],
+        &span.attributes,
+    );
+}
+
+fn feed_log(builder: &mut Builder, resource: &[u8], scope: &[u8], record: &LogRecord) {
+    // An empty body is no body.
+    let body = record.body.as_ref().map(|body| {
+        let mut bytes = vec![1];
+        bytes.extend(body.encode_to_vec());
+        bytes
+    });
+    builder.push(
+        &[
+            record.time_unix_nano,
+            record
+                .observed_time_unix_nano
+                .wrapping_sub(record.time_unix_nano),
+            u64::from(record.flags),
+            u64::from(record.severity_number.cast_unsigned()),
+            u64::from(record.dropped_attributes_count),
+        ],
+        &[
+            resource,
+            scope,
+            record.event_name.as_bytes(),
+            &record.trace_id,
+            &record.span_id,
+            record.severity_text.as_bytes(),
+            body.as_deref().unwrap_or_default(),
+        ],
+        &record.attributes,
+    );
+}
+
+/// Why a row makes no message.
+#[derive(Debug)]
+pub(crate) struct Broken(pub(crate) &'static str);
+
+impl From<prost::DecodeError> for Broken {
+    fn from(_: prost::DecodeError) -> Self {
+        Self("a part of a message")
+    }
+}
+
+fn text(bytes: &[u8]) -> Result<String, Broken> {
+    String::from_utf8(bytes.to_vec()).map_err(|_not_text| Broken("a text that is no UTF-8"))
+}
+
+fn small(number: u64) -> Result<u32, Broken> {
+    u32::try_from(number).map_err(|_too_large| Broken("a number that is too large"))
+}
+
+/// A span out of its row.
+pub(crate) fn span(row: Row) -> Result<Span, Broken> {
+    use crate::block::{NAME, SPAN, TIME, TRACE};
+    let (numbers, texts) = (&row.numbers, &row.texts);
+    let rest = Span::decode(&*texts[span::REST])?;
+    let status = match numbers[span::STATUS].checked_sub(1) {
+        None => None,
+        Some(code) => Some(Status {
+            code: small(code)?.cast_signed(),
+            message: text(&texts[span::MESSAGE])?,
+        }),
+    };
+    Ok(Span {
+        trace_id: texts[TRACE].clone(),
+        span_id: texts[SPAN].clone(),
+        parent_span_id: texts[span::PARENT].clone(),
+        trace_state: text(&texts[span::STATE])?,
+        flags: small(numbers[span::FLAGS])?,
+        name: text(&texts[NAME])?,
+        kind: small(numbers[span::KIND])?.cast_signed(),
+        start_time_unix_nano: numbers[TIME],
+        end_time_unix_nano: numbers[TIME].wrapping_add(numbers[span::DURATION]),
+        dropped_attributes_count: small(numbers[span::DROPPED_ATTRIBUTES])?,
+        dropped_events_count: small(numbers[span::DROPPED_EVENTS])?,
+        dropped_links_count: small(numbers[span::DROPPED_LINKS])?,
+        attributes: row.attributes,
+        status,
+        ..rest
+    })
+}
+
+/// A log record out of its row.
+pub(crate) fn log_record(row: Row) -> Result<LogRecord, Broken> {
+    use crate::block::{NAME, SPAN, TIME, TRACE};
+    let (numbers, texts) = (&row.numbers, &row.texts);
+    let body = match texts[log::BODY].split_first() {
+        None => None,
+        Some((_, body)) => Some(AnyValue::decode(body)?),
+    };
+    Ok(LogRecord {
+        time_unix_nano: numbers[TIME],
+        observed_time_unix_nano: numbers[TIME].wrapping_add(numbers[log::OBSERVED]),
+        severity_number: small(numbers[log::SEVERITY])?.cast_signed(),
+        severity_text: text(&texts[log::SEVERITY_TEXT])?,
+        dropped_attributes_count: small(numbers[log::DROPPED_ATTRIBUTES])?,
+        flags: small(numbers[log::FLAGS])?,
+        trace_id: texts[TRACE].clone(),
+        span_id: texts[SPAN].clone(),
+        event_name: text(&texts[NAME])?,
+        attributes: row.attributes,
+        body,
+    })
+}
+
+/// Rows of one signal as an export request; neighbours of one resource and scope lie together.
+pub(crate) fn gather(signal: Signal, rows: Vec<Row>) -> Result<Request, Broken> {
+    use crate::block::{RESOURCE, SCOPE};
+    let mut all = match signal {
+        Signal::Traces => Request::Traces(ExportTraceServiceRequest::default()),
+        Signal::Metrics => Request::Metrics(ExportMetricsServiceRequest::default()),
+        Signal::Logs => Request::Logs(ExportLogsServiceRequest::default()),
+    };
+    let mut last: Option<(Vec<u8>, Vec<u8>)> = None;
+    for row in rows {
+        let from = (row.texts[RESOURCE].clone(), row.texts[SCOPE].clone());
+        let new_resource = last
+            .as_ref()
+            .is_none_or(|(resource, _)| *resource != from.0);
+        let new_scope = new_resource || last.as_ref().is_none_or(|(_, scope)| *scope != from.1);
+        // Each arm: open what is new, then add the row to the latest.
+        match &mut all {
+            Request::Traces(request) => {
+                if new_resource {
+                    request
+                        .resource_spans
+                        .push(ResourceSpans::decode(&*from.0)?);
+                }
+                let resource = request
+                    .resource_spans
+                    .last_mut()
+                    .ok_or(Broken("no resource"))?;
+                if new_scope {
+                    resource.scope_spans.push(ScopeSpans::decode(&*from.1)?);
+                }
+                let scope = resource.scope_spans.last_mut().ok_or(Broken("no scope"))?;
+                scope.spans.push(span(row)?);
+            }
+            Request::Logs(request) => {
+                if new_resource {
+                    request.resource_logs.push(ResourceLogs::decode(&*from.0)?);
+                }
+                let resource = request
+                    .resource_logs
+                    .last_mut()
+                    .ok_or(Broken("no resource"))?;
+                if new_scope {
+                    resource.scope_logs.push(ScopeLogs::decode(&*from.1)?);
+                }
+                let scope = resource.scope_logs.last_mut().ok_or(Broken("no scope"))?;
+                scope.log_records.push(log_record(row)?);
+            }
+            Request::Metrics(request) => {
+                if new_resource {
+                    request
+                        .resource_metrics
+                        .push(ResourceMetrics::decode(&*from.0)?);
+                }
+                let resource = request
+                    .resource_metrics
+                    .last_mut()
+                    .ok_or(Broken("no resource"))?;
+                if new_scope {
+                    resource.scope_metrics.push(ScopeMetrics::decode(&*from.1)?);
+                }
+                let scope = resource
+                    .scope_metrics
+                    .last_mut()
+                    .ok_or(Broken("no scope"))?;
+                points::gather(&mut scope.metrics, row)?;
+            }
+        }
+        last = Some(from);
+    }
+    Ok(all)
+}

@@ -1,0 +1,218 @@
+//! Questions to a snapshot.
+
+mod condition;
+
+pub use condition::{Condition, Literal};
+
+use crate::StoreError;
+use crate::block::{self, Row, Signal, TIME};
+use crate::otlp::{self, Request};
+use crate::reader::{Part, Snapshot};
+use crate::rollup::{RollupKey, Rollups};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use std::ops::Range;
+
+/// Which rows are wanted: those that meet every condition.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Query {
+    /// Times of rows, ns since 1970; `None` for all.
+    pub time: Option<Range<u64>>,
+    /// What must hold.
+    pub conditions: Vec<Condition>,
+    /// Rows at most, the newest.
+    pub limit: Option<usize>,
+}
+
+/// Rows that were found: which of which blocks.
+#[derive(Debug)]
+pub struct Found<'a> {
+    signal: Signal,
+    /// Newest block first; the rows rise within each.
+    blocks: Vec<(&'a Part, Vec<u32>)>,
+    /// Blocks that could not be read, with the reason.
+    pub damaged: Vec<String>,
+}
+
+impl Snapshot {
+    /// The rows of a signal that meet a query. A damaged block is named and passed over.
+    pub fn find(&self, signal: Signal, query: &Query) -> Result<Found<'_>, StoreError> {
+        let mut found = Found {
+            signal,
+            blocks: Vec::new(),
+            damaged: Vec::new(),
+        };
+        let limit = query.limit.unwrap_or(usize::MAX);
+        // The times of what was found, so that older blocks need not be opened.
+        let mut times: Vec<u64> = Vec::new();
+        for part in self.of(signal) {
+            let outside = query
+                .time
+                .as_ref()
+                .is_some_and(|time| part.newest < time.start || part.oldest >= time.end);
+            let enough =
+                times.len() >= limit && times.last().is_none_or(|last| *last > part.newest);
+            if outside || enough {
+                continue;
+            }
+            match rows_of(part, query) {
+                Ok(rows) if rows.is_empty() => {}
+                Ok(rows) => {
+                    if limit < usize::MAX {
+                        times.extend(rows.iter().map(|(_, time)| *time));
+                        times.sort_unstable_by(|one, other| other.cmp(one));
+                        times.truncate(limit);
+                    }
+                    let rows = rows.into_iter().map(|(row, _)| row).collect();
+                    found.blocks.push((part, rows));
+                }
+                Err(error @ StoreError::Damaged { .. }) => found.damaged.push(error.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
+        found.cut(limit, &times)?;
+        Ok(found)
+    }
+
+    /// The spans of one trace, whichever process sent them.
+    pub fn trace(&self, trace_id: [u8; 16]) -> Result<ExportTraceServiceRequest, StoreError> {
+        let query = Query {
+            conditions: vec![Condition::Trace(trace_id)],
+            ..Query::default()
+        };
+        self.find(Signal::Traces, &query)?.traces()
+    }
+
+    /// Sums over the model requests of a time range, by minute, service, model, operation and
+    /// outcome.
+    pub fn rollups(&self, minutes: Option<&Range<u64>>) -> Result<Rollups, StoreError> {
+        let mut all = Rollups::new();
+        let within = |key: &RollupKey| minutes.is_none_or(|wanted| wanted.contains(&key.minute));
+        for part in self.of(Signal::Traces) {
+            let sums = match part.block().and_then(|block| block.rollups()) {
+                Ok(sums) => sums,
+                Err(StoreError::Damaged { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            for (key, sums) in sums.iter().filter(|(key, _)| within(key)) {
+                all.entry(key.clone()).or_default().merge(sums);
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// The rows of a block that meet the query, rising, with their times.
+fn rows_of(part: &Part, query: &Query) -> Result<Vec<(u32, u64)>, StoreError> {
+    let block = part.block()?;
+    for condition in &query.conditions {
+        if !condition.may_hold(&block)? {
+            return Ok(Vec::new());
+        }
+    }
+    let mut rows: Option<Vec<u32>> = None;
+    for condition in &query.conditions {
+        let mut met = condition.rows(&block)?;
+        if let Some(rows) = rows {
+            met.retain(|row| rows.binary_search(row).is_ok());
+        }
+        if met.is_empty() {
+            return Ok(Vec::new());
+        }
+        rows = Some(met);
+    }
+    let times = block.values(&block.meta.numbers[TIME])?;
+    let rows = rows.unwrap_or_else(|| (0..block.meta.rows as u32).collect());
+    let with_time = rows.into_iter().map(|row| (row, times[row as usize]));
+    Ok(match &query.time {
+        Some(time) => with_time.filter(|(_, at)| time.contains(at)).collect(),
+        None => with_time.collect(),
+    })
+}
+
+impl Found<'_> {
+    /// How many rows were found.
+    pub fn len(&self) -> usize {
+        self.blocks.iter().map(|(_, rows)| rows.len()).sum()
+    }
+
+    /// Whether none was found.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Keeps the newest rows. `times` are those of the newest, newest first.
+    fn cut(&mut self, limit: usize, times: &[u64]) -> Result<(), StoreError> {
+        if self.len() <= limit {
+            return Ok(());
+        }
+        let oldest = times.last().copied().unwrap_or(0);
+        // Of those that share the oldest time only as many as fit.
+        let mut room = times.iter().filter(|time| **time == oldest).count();
+        for (part, rows) in &mut self.blocks {
+            let block = part.block()?;
+            let at = block.values(&block.meta.numbers[TIME])?;
+            rows.retain(|row| match at[*row as usize].cmp(&oldest) {
+                std::cmp::Ordering::Greater => true,
+                std::cmp::Ordering::Less => false,
+                std::cmp::Ordering::Equal => {
+                    let fits = room > 0;
+                    room -= usize::from(fits);
+                    fits
+                }
+            });
+        }
+        self.blocks.retain(|(_, rows)| !rows.is_empty());
+        Ok(())
+    }
+
+    /// The rows themselves, oldest first. Those of a block that turns out to be damaged are left
+    /// out, and the block is named.
+    fn rows(&mut self) -> Result<Vec<Row>, StoreError> {
+        let mut all = Vec::with_capacity(self.len());
+        for (part, rows) in self.blocks.iter().rev() {
+            match part.block().and_then(|block| block::read(&block, rows)) {
+                Ok(rows) => all.extend(rows),
+                Err(error @ StoreError::Damaged { .. }) => self.damaged.push(error.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
+        all.sort_by_key(|row| row.numbers[TIME]);
+        Ok(all)
+    }
+
+    fn request(&mut self) -> Result<Request, StoreError> {
+        let rows = self.rows()?;
+        // Checked by their checksums, the rows are as they were written: what does not fit now was
+        // written wrong.
+        otlp::gather(self.signal, rows).map_err(|broken| StoreError::Damaged {
+            what: broken.0,
+            path: std::path::PathBuf::default(),
+        })
+    }
+
+    /// The rows as spans, oldest first; empty for another signal.
+    pub fn traces(&mut self) -> Result<ExportTraceServiceRequest, StoreError> {
+        match self.request()? {
+            Request::Traces(request) => Ok(request),
+            _ => Ok(ExportTraceServiceRequest::default()),
+        }
+    }
+
+    /// The rows as metrics, oldest first; empty for another signal.
+    pub fn metrics(&mut self) -> Result<ExportMetricsServiceRequest, StoreError> {
+        match self.request()? {
+            Request::Metrics(request) => Ok(request),
+            _ => Ok(ExportMetricsServiceRequest::default()),
+        }
+    }
+
+    /// The rows as log records, oldest first; empty for another signal.
+    pub fn logs(&mut self) -> Result<ExportLogsServiceRequest, StoreError> {
+        match self.request()? {
+            Request::Logs(request) => Ok(request),
+            _ => Ok(ExportLogsServiceRequest::default()),
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! Appends of one process: a journal that is synced before the answer, and blocks made of it.
+
+use crate::StoreError;
+use crate::block::{Builder, Signal};
+use crate::folder::{BLOCKS, Folder, JOURNAL};
+use crate::journal::{self, Journal, LARGEST_REQUEST};
+use crate::otlp::Request;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder as ThreadBuilder, JoinHandle};
+
+/// Bytes that may wait to be written; further requests wait before them.
+const WAITING_LIMIT: usize = 16 << 20;
+/// A journal is closed at this length even if its rows would fit a block.
+const JOURNAL_LIMIT: u64 = 64 << 20;
+
+/// Appends for one process. Any number of processes may have one on the same folder. Dropping it
+/// waits until what was accepted is durable.
+#[derive(Debug)]
+pub struct Writer {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+    folder: Folder,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    /// Something came, or room was made.
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: Vec<Waiting>,
+    bytes: usize,
+    closed: bool,
+    /// Who waits until all so far lies in blocks.
+    seals: Vec<Arc<Answer>>,
+}
+
+/// A request on its way to the disk.
+#[derive(Debug)]
+struct Waiting {
+    signal: Signal,
+    payload: Vec<u8>,
+    request: Request,
+    answer: Arc<Answer>,
+}
+
+/// What became of a request.
+#[derive(Debug, Default)]
+struct Answer {
+    outcome: Mutex<Option<Result<(), StoreError>>>,
+    given: Condvar,
+}
+
+impl Answer {
+    fn give(&self, outcome: Result<(), StoreError>) {
+        *lock(&self.outcome) = Some(outcome);
+        self.given.notify_all();
+    }
+
+    fn wait(&self) -> Result<(), StoreError> {
+        let mut outcome = lock(&self.outcome);
+        loop {
+            if let Some(outcome) = outcome.take() {
+                return outcome;
+            }
+            outcome = self
+                .given
+                .wait(outcome)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A journal's rows, to be made into blocks.
+struct Sealing {
+    journal: PathBuf,
+    builders: Vec<Builder>,
+    told: Vec<Arc<Answer>>,
+}
+
+impl Writer {
+    /// A writer into the store in this folder.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        let folder = Folder::open(folder)?;
+        let (segment, held) = folder.new_segment()?;
+        let shared = Arc::new(Shared::default());
+        // No room in between: two blocks at once, one being filled and one being written, is what
+        // memory is set aside for.
+        let (seal, seals) = sync_channel(0);
+        let committer = Committer {
+            journal: Journal::create(journal_path(&segment, 1))?,
+            number: 1,
+            segment,
+            builders: builders(),
+            seal,
+            _held: held,
+        };
+        let start = |name: &str, work: Box<dyn FnOnce() + Send>| {
+            ThreadBuilder::new()
+                .name(name.to_owned())
+                .spawn(work)
+                .map_err(|error| StoreError::io("start the thread", name, error))
+        };
+        let sealing = start("store-seal", Box::new(move || seal_all(&seals)))?;
+        let theirs = shared.clone();
+        let committing = start("store-commit", Box::new(move || committer.run(&theirs)))?;
+        Ok(Self {
+            shared,
+            threads: vec![committing, sealing],
+            folder,
+        })
+    }
+
+    /// The store's folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.root()
+    }
+
+    /// Appends an OTLP export request (protobuf) and returns once it is on the disk. Waits while
+    /// too much waits before it.
+    pub fn append(&self, signal: Signal, payload: Vec<u8>) -> Result<(), StoreError> {
+        let waiting = Self::check(signal, payload)?;
+        let mut queue = lock(&self.shared.queue);
+        while queue.bytes > WAITING_LIMIT && !queue.closed {
+            queue = self
+                .shared
+                .changed
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        self.push(queue, waiting)?.wait()
+    }
+
+    /// The same, refused with [`StoreError::Busy`] where it would have to wait.
+    pub fn try_append(&self, signal: Signal, payload: Vec<u8>) -> Result<(), StoreError> {
+        let waiting = Self::check(signal, payload)?;
+        let queue = lock(&self.shared.queue);
+        if queue.bytes > WAITING_LIMIT {
+            return Err(StoreError::Busy {
+                waiting: queue.bytes,
+            });
+        }
+        self.push(queue, waiting)?.wait()
+    }
+
+    /// Makes blocks of all that was appended so far and returns once they are on the disk.
+    pub fn seal(&self) -> Result<(), StoreError> {
+        let answer = Arc::new(Answer::default());
+        let mut queue = lock(&self.shared.queue);
+        queue.seals.push(answer.clone());
+        drop(queue);
+        self.shared.changed.notify_all();
+        answer.wait()
+    }
+
+    fn check(signal: Signal, payload: Vec<u8>) -> Result<Waiting, StoreError> {
+        if payload.len() > LARGEST_REQUEST {
+            return Err(StoreError::TooLarge {
+                size: payload.len(),
+                limit: LARGEST_REQUEST,
+            });
+        }
+        Ok(Waiting {
+            request: Request::decode(signal, &payload)?,
+            signal,
+            payload,
+            answer: Arc::default(),
+        })
+    }
+
+    fn push(
+        &self,
+        mut queue: MutexGuard<'_, Queue>,
+        waiting: Waiting,
+    ) -> Result<Arc<Answer>, StoreError> {
+        if queue.closed {
+            return Err(StoreError::Closed {
+                reason: "it was shut down".to_owned(),
+            });
+        }
+        let answer = waiting.answer.clone();
+        queue.bytes += waiting.payload.len();
+        queue.waiting.push(waiting);
+        drop(queue);
+        self.shared.changed.notify_all();
+        Ok(answer)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        lock(&self.shared.queue).closed = true;
+        self.shared.changed.notify_all();
+        for thread in self.threads.drain(..) {
+            // A panic in it has nothing to say here.
+            drop(thread.join());
+        }
+    }
+}
+
+fn builders() -> Vec<Builder> {
+    Signal::ALL.map(Builder::new).into()
+}
+
+fn journal_path(segment: &Path, number: u32) -> PathBuf {
+    segment.join(format!("{number:08}.{JOURNAL}"))
+}
+
+/// What the commit thread works on.
+struct Committer {
+    segment: PathBuf,
+    number: u32,
+    journal: Journal,
+    builders: Vec<Builder>,
+    seal: SyncSender<Sealing>,
+    /// The segment's lock.
+    _held: File,
+}
+
+impl Committer {
+    fn run(mut self, shared: &Shared) {
+        let mut frames = Vec::new();
+        loop {
+            let mut queue = lock(&shared.queue);
+            while queue.waiting.is_empty() && queue.seals.is_empty() && !queue.closed {
+                queue = shared
+                    .changed
+                    .wait(queue)
+                    .unwrap_or_else(PoisonError::into_inner);
+            }
+            let group = std::mem::take(&mut queue.waiting);
+            let seals = std::mem::take(&mut queue.seals);
+            queue.bytes = 0;
+            let ending = queue.closed && group.is_empty();
+            drop(queue);
+            shared.changed.notify_all();
+            self.commit(group, &mut frames);
+            if !seals.is_empty() {
+                self.rotate_for(seals);
+            }
+            if ending {
+                return;
+            }
+        }
+    }
+
+    /// Everything that waits goes to the disk with one sync.
+    fn commit(&mut self, group: Vec<Waiting>, frames: &mut Vec<u8>) {
+        if group.is_empty() {
+            return;
+        }
+        let outcome = self.make_room().and_then(|()| {
+            frames.clear();
+            for waiting in &group {
+                journal::frame(waiting.signal, &waiting.payload, frames);
+            }
+            self.journal.commit(frames)
+        });
+        let answers = group.iter().map(|waiting| &waiting.answer);
+        match &outcome {
+            Ok(()) => answers.for_each(|answer| answer.give(Ok(()))),
+            Err(error) => {
+                answers.for_each(|answer| answer.give(Err(error.again())));
+                return;
+            }
+        }
+        for mut waiting in group {
+            let builder = &mut self.builders[waiting.signal as usize];
+            waiting.request.feed(builder);
+        }
+        // One large request must not leave its buffer behind.
+        frames.shrink_to(WAITING_LIMIT);
+    }
+
+    /// Closes the journal if it is full. As long as that fails nothing more is taken.
+    fn make_room(&mut self) -> Result<(), StoreError> {
+        let full = self.builders.iter().any(Builder::is_full);
+        if full || self.journal.length() >= JOURNAL_LIMIT {
+            self.rotate(Vec::new())?;
+        }
+        Ok(())
+    }
+
+    fn rotate_for(&mut self, told: Vec<Arc<Answer>>) {
+        let answers = told.clone();
+        if let Err(error) = self.rotate(told) {
+            for answer in answers {
+                answer.give(Err(error.again()));
+            }
+        }
+    }
+
+    fn rotate(&mut self, told: Vec<Arc<Answer>>) -> Result<(), StoreError> {
+        let next = Journal::create(journal_path(&self.segment, self.number + 1))?;
+        self.number += 1;
+        let closed = std::mem::replace(&mut self.journal, next);
+        let sealing = Sealing {
+            journal: closed.path().to_owned(),
+            builders: std::mem::replace(&mut self.builders, builders()),
+            told,
+        };
+        // The other end lives as long as this one does.
+        self.seal.send(sealing).ok();
+        Ok(())
+    }
+}
+
+fn seal_all(seals: &Receiver<Sealing>) {
+    while let Ok(sealing) = seals.recv() {
+        let outcome = seal(&sealing.journal, sealing.builders);
+        if let Err(error) = &outcome {
+            // The journal keeps the rows, readable as before; compaction tries again.
+            tracing::warn!(%error, "a journal stays as it is");
+        }
+        for answer in sealing.told {
+            answer.give(match &outcome {
+                Ok(()) => Ok(()),
+                Err(error) => Err(error.again()),
+            });
+        }
+    }
+}
+
+fn seal(journal: &Path, builders: Vec<Builder>) -> Result<(), StoreError> {
+    let path = journal.with_extension(BLOCKS);
+    let filled = builders.into_iter().filter(|builder| builder.rows() > 0);
+    let blocks = filled
+        .map(Builder::finish)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| StoreError::io("compress", &path, error))?;
+    if !blocks.is_empty() {
+        crate::file::write(&path, blocks, &[])?;
+    }
+    std::fs::remove_file(journal).map_err(|error| StoreError::io("remove", journal, error))
+}

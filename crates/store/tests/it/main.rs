@@ -1,0 +1,12 @@
+//! The store at its boundary: what goes in comes out, whatever happens in between.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "a test that cannot go on fails"
+)]
+
+mod disk;
+mod messages;
+mod queries;
+mod round_trip;
