@@ -7,6 +7,7 @@
 )]
 
 mod disk;
+mod kill;
 mod messages;
 mod queries;
 mod round_trip;
