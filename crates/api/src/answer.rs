@@ -73,6 +73,7 @@ pub struct AnswerStream {
     scanner: StreamScanner,
     ready: VecDeque<Delta>,
     done: bool,
+    resends: u32,
 }
 
 impl AnswerStream {
@@ -82,6 +83,7 @@ impl AnswerStream {
         body: Incoming,
         connection: Connection,
         pool: Arc<Pool>,
+        resends: u32,
     ) -> Self {
         Self {
             endpoint,
@@ -92,12 +94,18 @@ impl AnswerStream {
             scanner,
             ready: VecDeque::new(),
             done: false,
+            resends,
         }
     }
 
     /// The clock so far.
     pub fn clock(&self) -> &PhaseClock {
         self.scanner.clock()
+    }
+
+    /// How often the request was sent again because an idle connection turned out to be closed.
+    pub fn resends(&self) -> u32 {
+        self.resends
     }
 
     /// The next piece; `None` once the answer is whole, or after an error.

@@ -4,7 +4,7 @@ use crate::{
     Address, ApiError, ChatRequest, CompletionRequest, Delta, Health, ModelList, Props, Slot,
 };
 use http::Method;
-use llamatelemetry_record::{Observed, TraceContext};
+use llamatelemetry_record::{Observed, Propagation};
 use llamatelemetry_settings::Secret;
 use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
@@ -55,7 +55,7 @@ impl Client {
     pub fn chat_stream(
         &self,
         request: &ChatRequest,
-        trace: Option<&TraceContext>,
+        trace: Option<&Propagation>,
     ) -> Result<AnswerStream, ApiError> {
         let stream = self
             .runtime
@@ -70,7 +70,7 @@ impl Client {
     pub fn completion_stream(
         &self,
         request: &CompletionRequest,
-        trace: Option<&TraceContext>,
+        trace: Option<&Propagation>,
     ) -> Result<AnswerStream, ApiError> {
         let stream = self
             .runtime

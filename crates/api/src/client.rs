@@ -1,6 +1,6 @@
 //! The async client.
 
-use crate::connection::Pool;
+use crate::connection::{Pool, Sent};
 use crate::{
     Address, AnswerStream, ApiError, ChatRequest, CompletionRequest, Health, ModelList, Props,
     ServerComplaint, Slot,
@@ -8,7 +8,7 @@ use crate::{
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
-use llamatelemetry_record::{Delivery, Endpoint, PhaseClock, StreamScanner, TraceContext};
+use llamatelemetry_record::{Delivery, Endpoint, PhaseClock, Propagation, StreamScanner};
 use llamatelemetry_settings::Secret;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -73,7 +73,7 @@ impl Client {
     pub async fn chat_stream(
         &self,
         request: &ChatRequest,
-        trace: Option<&TraceContext>,
+        trace: Option<&Propagation>,
     ) -> Result<AnswerStream, ApiError> {
         self.stream(Endpoint::ChatCompletions, request, trace).await
     }
@@ -83,7 +83,7 @@ impl Client {
     pub async fn completion_stream(
         &self,
         request: &CompletionRequest,
-        trace: Option<&TraceContext>,
+        trace: Option<&Propagation>,
     ) -> Result<AnswerStream, ApiError> {
         self.stream(Endpoint::NativeCompletion, request, trace)
             .await
@@ -104,7 +104,7 @@ impl Client {
         &self,
         endpoint: Endpoint,
         body: &impl Serialize,
-        trace: Option<&TraceContext>,
+        trace: Option<&Propagation>,
     ) -> Result<AnswerStream, ApiError> {
         let path = endpoint.path();
         let body = serde_json::to_vec(&Streamed { stream: true, body }).map_err(|source| {
@@ -115,7 +115,11 @@ impl Client {
         })?;
         let request = self.request(Method::POST, path, body, trace)?;
         let mut scanner = StreamScanner::new(endpoint, PhaseClock::start());
-        let (response, connection) = self.pool.send(request).await?;
+        let Sent {
+            response,
+            connection,
+            resends,
+        } = self.pool.send(request).await?;
         let status = response.status();
         scanner.headers(status.as_u16(), Delivery::Streamed, Instant::now());
         if status != StatusCode::OK {
@@ -129,6 +133,7 @@ impl Client {
             response.into_body(),
             connection,
             self.pool.clone(),
+            resends,
         ))
     }
 
@@ -141,7 +146,11 @@ impl Client {
         let exchange = async {
             let body = body.map(ToString::to_string).unwrap_or_default();
             let request = self.request(method, path, body.into_bytes(), None)?;
-            let (response, connection) = self.pool.send(request).await?;
+            let Sent {
+                response,
+                connection,
+                ..
+            } = self.pool.send(request).await?;
             let status = response.status();
             let body = collect(path, response.into_body()).await?;
             self.pool.keep(connection);
@@ -168,7 +177,7 @@ impl Client {
         method: Method,
         path: &str,
         body: Vec<u8>,
-        trace: Option<&TraceContext>,
+        trace: Option<&Propagation>,
     ) -> Result<Request<Full<Bytes>>, ApiError> {
         let host = match self.address() {
             Address::Unix(_) => "localhost".to_owned(),
@@ -184,8 +193,8 @@ impl Client {
         if let Some(key) = &self.key {
             request = request.header(header::AUTHORIZATION, format!("Bearer {}", key.expose()));
         }
-        if let Some(trace) = trace {
-            request = request.header("traceparent", trace.to_string());
+        for (name, value) in trace.into_iter().flat_map(Propagation::headers) {
+            request = request.header(name, value);
         }
         request
             .body(Full::new(body.into()))

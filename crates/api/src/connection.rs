@@ -52,6 +52,15 @@ impl Drop for Connection {
     }
 }
 
+/// A request that was sent, and the head of its answer.
+pub(crate) struct Sent {
+    pub(crate) response: Response<Incoming>,
+    /// What carries the body.
+    pub(crate) connection: Connection,
+    /// How often it was sent again, on a new connection.
+    pub(crate) resends: u32,
+}
+
 /// The connections to one address.
 #[derive(Debug)]
 pub(crate) struct Pool {
@@ -71,23 +80,30 @@ impl Pool {
         &self.address
     }
 
-    /// Sends a request and returns the response's head with the connection that carries its body.
+    /// Sends a request and waits for the response's head.
     ///
     /// A server may close an idle connection at the moment it is used again. Then, and only then,
     /// the request is sent once more on a new connection.
-    pub(crate) async fn send(
-        &self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<(Response<Incoming>, Connection), ApiError> {
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Sent, ApiError> {
         let path = request.uri().path().to_owned();
-        if let Some(mut reused) = self.take_idle()
-            && let Ok(response) = reused.sender.send_request(request.clone()).await
-        {
-            return Ok((response, reused));
+        let mut resends = 0;
+        if let Some(mut connection) = self.take_idle() {
+            if let Ok(response) = connection.sender.send_request(request.clone()).await {
+                return Ok(Sent {
+                    response,
+                    connection,
+                    resends,
+                });
+            }
+            resends += 1;
         }
         let mut connection = self.open().await?;
         match connection.sender.send_request(request).await {
-            Ok(response) => Ok((response, connection)),
+            Ok(response) => Ok(Sent {
+                response,
+                connection,
+                resends,
+            }),
             Err(source) => Err(ApiError::Broken {
                 path,
                 source: Some(source),

@@ -105,6 +105,11 @@ impl PhaseClock {
         self.first_delta
     }
 
+    /// When the latest delta arrived, if one did.
+    pub fn last_delta(&self) -> Option<Instant> {
+        self.last_delta
+    }
+
     /// The response headers arrived. Only the first call counts.
     pub fn headers(&mut self, at: Instant) {
         self.headers.get_or_insert(at);

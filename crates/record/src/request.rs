@@ -247,6 +247,8 @@ pub struct RequestRecord {
     pub model: String,
     /// SHA-256 of the model's file, lower-case hex, once known.
     pub model_sha256: Option<String>,
+    /// The file's quantization: `Q4_K_M`.
+    pub quantization: Option<String>,
     /// The llama.cpp build that answered, such as `b11434-…`.
     pub llama_build: Option<String>,
     /// The server's id for the answer.
@@ -313,6 +315,7 @@ impl RequestRecord {
             server_timings: None,
             model: String::new(),
             model_sha256: None,
+            quantization: None,
             llama_build: None,
             response_id: None,
             response_model: None,

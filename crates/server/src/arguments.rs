@@ -118,6 +118,7 @@ mod tests {
             extra_environment: Vec::new(),
             start_timeout: Duration::from_secs(1),
             cache: None,
+            listener: std::sync::Arc::new(crate::listener::Nobody),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Reading what a child writes, always, so that it never waits for a reader.
 
+use crate::Listener;
 use crate::log_line::{self, LogLine};
 use crate::protocol;
 use crate::watch::{Watch, trace};
@@ -15,10 +16,15 @@ const LONGEST_RAW: usize = 1 << 20;
 const BUFFER: usize = 64 << 10;
 
 /// Reads one output stream to its end: state lines and log lines.
-pub(crate) fn drain(stream: impl Read, pid: u32, watch: &Arc<Watch>) {
+pub(crate) fn drain(stream: impl Read, pid: u32, watch: &Arc<Watch>, listener: &dyn Listener) {
     let mut reader = BufReader::with_capacity(BUFFER, stream);
     let mut raw = Vec::new();
     let mut started: Option<LogLine> = None;
+    let arrived = |line: LogLine| {
+        trace(pid, &line);
+        let at = watch.line_arrived(line.clone());
+        listener.logged(pid, at, &line);
+    };
     loop {
         raw.clear();
         match read_line(&mut reader, &mut raw) {
@@ -35,13 +41,11 @@ pub(crate) fn drain(stream: impl Read, pid: u32, watch: &Arc<Watch>) {
             continue;
         }
         if let Some(line) = join(&mut started, &raw) {
-            trace(pid, &line);
-            watch.line_arrived(line);
+            arrived(line);
         }
     }
     if let Some(line) = started {
-        trace(pid, &line);
-        watch.line_arrived(line);
+        arrived(line);
     }
     watch.stream_ended();
 }
@@ -103,10 +107,11 @@ fn read_line<R: Read>(reader: &mut BufReader<R>, line: &mut Vec<u8>) -> std::io:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::listener::Nobody;
 
     fn drained(text: &[u8]) -> Arc<Watch> {
         let watch = Arc::new(Watch::new(1));
-        drain(text, 1, &watch);
+        drain(text, 1, &watch, &Nobody);
         watch
     }
 

@@ -144,25 +144,6 @@ fn split_level(raw: &str) -> (LogLevel, &str) {
     (level, raw.get(2..).unwrap_or_default())
 }
 
-/// The slot and the task of a launch line: `slot launch_slot_: id  3 | task 0 | processing task`.
-pub(crate) fn slot_launch(text: &str) -> Option<(u32, i64)> {
-    let rest = text.split_once("launch_slot_")?.1;
-    if !rest.contains("processing task") {
-        return None;
-    }
-    let slot = number_after(rest, "id ")?;
-    let task = number_after(rest, "task ")?;
-    Some((u32::try_from(slot).ok()?, task))
-}
-
-fn number_after(text: &str, word: &str) -> Option<i64> {
-    let rest = text.split_once(word)?.1.trim_start();
-    let end = rest
-        .find(|letter: char| !letter.is_ascii_digit() && letter != '-')
-        .unwrap_or(rest.len());
-    rest.get(..end)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,18 +177,5 @@ mod tests {
         assert_eq!(read("{not json").text, "{not json");
         assert_eq!(read("1.2.3 E x").server_micros, None);
         assert_eq!(read("E").text, "E");
-    }
-
-    #[test]
-    fn launch_lines_name_slot_and_task() {
-        let line = "slot launch_slot_: id  3 | task 0 | processing task, is_child = 0";
-        assert_eq!(slot_launch(line), Some((3, 0)));
-        let older = "slot launch_slot_: id  0 | task 17 | processing task";
-        assert_eq!(slot_launch(older), Some((0, 17)));
-        assert_eq!(
-            slot_launch("slot      release: id  3 | task 0 | stop"),
-            None
-        );
-        assert_eq!(slot_launch("launch_slot_: processing task id x"), None);
     }
 }

@@ -37,6 +37,7 @@ pub struct ServerProcess {
     key: Option<Secret>,
     config_files: ConfigFiles,
     times: StartTimes,
+    launched_at: Instant,
     /// Last, so that its files are removed after the server has ended.
     _place: Place,
 }
@@ -63,6 +64,7 @@ impl ServerProcess {
             key,
             config_files,
             times,
+            launched_at,
         } = start::start(spec, progress, cancelled)?;
         Ok(Self {
             owner: std::process::id(),
@@ -74,6 +76,7 @@ impl ServerProcess {
             key,
             config_files,
             times,
+            launched_at,
             _place: place,
         })
     }
@@ -146,6 +149,16 @@ impl ServerProcess {
     /// What its start took.
     pub fn start_times(&self) -> StartTimes {
         self.times
+    }
+
+    /// When it was launched.
+    pub fn launched_at(&self) -> Instant {
+        self.launched_at
+    }
+
+    /// When it was seen to be ready.
+    pub fn ready_at(&self) -> Instant {
+        self.launched_at + self.times.launch_to_ready
     }
 
     /// Stops it: asks it to end, and kills it with everything it started where it has not ended

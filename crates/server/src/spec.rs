@@ -1,8 +1,10 @@
 //! What to launch.
 
+use crate::listener::{Listener, Nobody};
 use llamatelemetry_settings::{Environment, ServerSettings, Settings};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A start may be silent for so long, unless the settings say otherwise.
@@ -33,6 +35,8 @@ pub struct LaunchSpec {
     pub start_timeout: Duration,
     /// A folder for what may be thrown away: there it is remembered which flags a build knows.
     pub cache: Option<PathBuf>,
+    /// Who hears what happens to the server.
+    pub listener: Arc<dyn Listener>,
 }
 
 /// Where a server listens.
@@ -67,6 +71,7 @@ impl LaunchSpec {
             environment: settings.environment.clone(),
             extra_environment: Vec::new(),
             cache: Some(settings.home.cache()),
+            listener: Arc::new(Nobody),
         }
     }
 }

@@ -53,6 +53,7 @@ pub(crate) struct Started {
     pub(crate) key: Option<Secret>,
     pub(crate) config_files: ConfigFiles,
     pub(crate) times: StartTimes,
+    pub(crate) launched_at: Instant,
 }
 
 /// Starts a server and waits until it is ready, or until `cancelled`.
@@ -133,6 +134,7 @@ pub(crate) fn start(
             launch_to_ready: ready.at.duration_since(launching),
             server: ready.server_micros.map(Duration::from_micros),
         },
+        launched_at: launching,
     })
 }
 
@@ -179,8 +181,10 @@ fn launch(
         })
     };
     let drain = |stream: Box<dyn std::io::Read + Send>, kind| {
-        let watch = watch.clone();
-        named(kind, pid, move || child_log::drain(stream, pid, &watch))
+        let (watch, listener) = (watch.clone(), spec.listener.clone());
+        named(kind, pid, move || {
+            child_log::drain(stream, pid, &watch, &*listener);
+        })
     };
     let drains = drain(stdout, "out").and_then(|_| drain(stderr, "err"));
     match drains.and(watcher) {

@@ -1,6 +1,6 @@
 //! Keeping a server running: restart after a crash, with growing pauses, and not for ever.
 
-use crate::{Exit, LaunchSpec, ServerError, ServerProcess};
+use crate::{Exit, ExitClass, LaunchSpec, ServerError, ServerProcess};
 use llamatelemetry_progress::{Progress, Silent};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -277,9 +277,14 @@ fn supervise(
                 break exit;
             }
         };
+        if exit.class != ExitClass::Stopped {
+            spec.listener.ended(server.pid(), &exit);
+        }
         drop(server);
+        let mut last_error = None;
         let mut reason = exit.to_string();
-        let mut repeats = exit.class.would_repeat();
+        let exit_class = exit.class;
+        let mut repeats = exit_class.would_repeat();
         shared.set(|inner| {
             inner.server = None;
             inner.last_exit = Some(exit);
@@ -293,6 +298,9 @@ fn supervise(
             }
             failures += 1;
             if repeats || failures > policy.give_up_after {
+                if exit_class != ExitClass::Stopped {
+                    spec.listener.given_up(last_error.as_ref());
+                }
                 return shared.set(|inner| inner.state = SupervisorState::GaveUp { reason });
             }
             tracing::warn!(failures, reason, "llama-server is restarted");
@@ -313,9 +321,12 @@ fn supervise(
                     shared.set(|inner| {
                         inner.last_exit = error.exit().cloned().or(inner.last_exit.take());
                     });
+                    last_error = Some(error);
                 }
             }
         };
+        // Before anybody who waits can go on: what they waited for is known then.
+        spec.listener.restarted(&server, shared.lock().restarts + 1);
         shared.set(|inner| {
             inner.state = SupervisorState::Running;
             inner.server = Some(server.clone());

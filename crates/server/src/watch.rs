@@ -1,9 +1,9 @@
 //! What is known of a running child, shared by the threads that watch it and those that wait.
 
 use crate::exit::Circumstances;
-use crate::log_line::{self, LogLevel, LogLine, SlotLaunch};
+use crate::log_line::{LogLevel, LogLine, SlotLaunch};
 use crate::ownership::Ending;
-use crate::{Exit, protocol};
+use crate::{Exit, SlotEvent, SlotLine, protocol};
 use llamatelemetry_api::Address;
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -129,8 +129,8 @@ impl Watch {
         self.changed.notify_all();
     }
 
-    /// A line of the log arrived.
-    pub(crate) fn line_arrived(&self, line: LogLine) {
+    /// A line of the log arrived. Returns when it was written, as nearly as is known.
+    pub(crate) fn line_arrived(&self, line: LogLine) -> Instant {
         let mut notable = false;
         let mut state = self.lock();
         state.last_sign = line.at;
@@ -142,7 +142,13 @@ impl Watch {
                 (known, began) => known.or(began),
             };
         }
-        if let Some((slot, task)) = log_line::slot_launch(&line.text) {
+        let at = state.by_servers_clock(line.at, line.server_micros);
+        if let Some(SlotLine {
+            slot,
+            task: Some(task),
+            event: Some(SlotEvent::Launched),
+        }) = SlotLine::read(&line.text)
+        {
             keep(
                 &mut state.launches,
                 LAUNCHES_KEPT,
@@ -168,6 +174,7 @@ impl Watch {
         if notable {
             self.changed.notify_all();
         }
+        at
     }
 
     /// The slot launches at this moment or later, waiting for the first of them at most so long.
@@ -178,7 +185,10 @@ impl Watch {
             let launches: Vec<SlotLaunch> = state
                 .launches
                 .iter()
-                .map(|launch| state.by_servers_clock(*launch))
+                .map(|launch| SlotLaunch {
+                    at: state.by_servers_clock(launch.at, launch.server_micros),
+                    ..*launch
+                })
                 .filter(|launch| launch.at >= since)
                 .collect();
             let left = deadline.saturating_duration_since(Instant::now());
@@ -223,12 +233,12 @@ impl Watch {
 }
 
 impl State {
-    fn by_servers_clock(&self, launch: SlotLaunch) -> SlotLaunch {
-        let told = self.clock_began.zip(launch.server_micros);
-        let at = told.map_or(launch.at, |(began, micros)| {
+    /// When a line was written that arrived at this moment with this reading of the server's clock.
+    fn by_servers_clock(&self, arrived: Instant, micros: Option<u64>) -> Instant {
+        let told = self.clock_began.zip(micros);
+        told.map_or(arrived, |(began, micros)| {
             began + Duration::from_micros(micros)
-        });
-        SlotLaunch { at, ..launch }
+        })
     }
 }
 

@@ -92,6 +92,7 @@ fn record(content: Option<usize>) -> RequestRecord {
         }),
         model: "smollm2".into(),
         model_sha256: Some("ab".repeat(32)),
+        quantization: Some("Q4_1".into()),
         llama_build: Some("b11434-0123abc".into()),
         response_id: Some("chatcmpl-Jph8tn95D8EMefWWcqWxDCd0xBybNR9j".into()),
         response_model: Some("SmolLM2-135M-Instruct.Q4_1.gguf".into()),

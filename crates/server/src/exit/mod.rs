@@ -90,6 +90,22 @@ pub enum ExitClass {
 }
 
 impl ExitClass {
+    /// Its name, low in cardinality: for figures and spans.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::OutOfMemory => "out_of_memory",
+            Self::IllegalInstruction => "illegal_instruction",
+            Self::MissingLibrary => "missing_library",
+            Self::BadModel => "bad_model",
+            Self::BadFlag => "bad_flag",
+            Self::AddressInUse => "address_in_use",
+            Self::Killed => "killed",
+            Self::Crashed => "crashed",
+            Self::Other => "other",
+        }
+    }
+
     /// Whether a new start with the same files and flags would end the same way.
     pub fn would_repeat(self) -> bool {
         match self {

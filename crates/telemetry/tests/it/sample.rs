@@ -44,6 +44,7 @@ pub(crate) fn chat() -> RequestRecord {
         }),
         model: "smollm2".into(),
         model_sha256: Some("ab".repeat(32)),
+        quantization: Some("Q4_1".into()),
         llama_build: Some("b11434-0123abc".into()),
         response_id: Some("chatcmpl-1".into()),
         response_model: Some("SmolLM2-135M-Instruct.Q4_1.gguf".into()),
