@@ -1,11 +1,11 @@
 //! One model, loaded, ready to answer.
 
-use crate::stream::{AnswerStream, Asked};
-use crate::{Error, GenerateOptions, InferResult, LoadOptions, ServerManager};
-use llamatelemetry_api::{ChatMessage, ChatRequest, CompletionRequest, ResponseFormat};
-use llamatelemetry_record::{
-    Content, Endpoint, Message, PhaseClock, Sink, SpanId, TraceContext, TraceId,
+use crate::request::{Body, Request};
+use crate::{
+    AnswerStream, Error, GenerateOptions, InferResult, LoadOptions, ServerManager, ToolRun,
 };
+use llamatelemetry_api::{ChatMessage, ChatRequest, CompletionRequest, ResponseFormat, ToolCall};
+use llamatelemetry_record::{Content, Message, Sink, TraceContext};
 use std::fmt;
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ impl InferenceEngine {
         prompt: &str,
         options: &GenerateOptions,
     ) -> Result<AnswerStream, Error> {
-        let request = CompletionRequest {
+        let body = Body::Completion(CompletionRequest {
             prompt: prompt.to_owned(),
             max_tokens: options.max_tokens,
             temperature: options.temperature,
@@ -55,21 +55,12 @@ impl InferenceEngine {
             stop: options.stop.clone(),
             json_schema: options.json_schema.clone(),
             extra: options.extra.clone(),
-        };
+        });
         let content = || Content {
             input: vec![Message::text("user", prompt)],
             ..Content::default()
         };
-        let asked = self
-            .asked(Endpoint::NativeCompletion, options, content)
-            .await?;
-        let trace = asked.context();
-        let answer = asked
-            .live
-            .client()
-            .completion_stream(&request, Some(&trace))
-            .await;
-        asked.opened(answer).await
+        self.ask(&body, options, content).await
     }
 
     /// Answers messages through the model's chat template.
@@ -87,7 +78,7 @@ impl InferenceEngine {
         messages: &[ChatMessage],
         options: &GenerateOptions,
     ) -> Result<AnswerStream, Error> {
-        let request = ChatRequest {
+        let body = Body::Chat(ChatRequest {
             messages: messages.to_vec(),
             model: None,
             max_tokens: options.max_tokens,
@@ -99,22 +90,19 @@ impl InferenceEngine {
             response_format: options.json_schema.as_ref().map(ResponseFormat::schema),
             tools: options.tools.clone(),
             extra: options.extra.clone(),
-        };
+        });
         let content = || Content {
             input: messages.iter().map(ChatMessage::to_record).collect(),
             tool_definitions: options.tools.clone(),
             ..Content::default()
         };
-        let asked = self
-            .asked(Endpoint::ChatCompletions, options, content)
-            .await?;
-        let trace = asked.context();
-        let answer = asked
-            .live
-            .client()
-            .chat_stream(&request, Some(&trace))
-            .await;
-        asked.opened(answer).await
+        self.ask(&body, options, content).await
+    }
+
+    /// Begins the record of a tool's run: call it when the tool that `call` asks for is started.
+    /// `cause` is the span of the answer that called it: [`InferResult::trace_context`].
+    pub fn tool_run(&self, cause: TraceContext, call: &ToolCall) -> ToolRun {
+        ToolRun::start(self.sink.clone(), cause, call, self.capture_content)
     }
 
     /// The server behind the engine.
@@ -130,40 +118,17 @@ impl InferenceEngine {
         }
     }
 
-    async fn asked(
+    async fn ask(
         &self,
-        endpoint: Endpoint,
+        body: &Body,
         options: &GenerateOptions,
         content: impl FnOnce() -> Content,
-    ) -> Result<Asked, Error> {
-        Ok(Asked {
-            live: self.server.live().await?,
-            clock: PhaseClock::start(),
-            server: self.server.clone(),
-            sink: self.sink.clone(),
-            endpoint,
-            trace_id: options
-                .parent
-                .map_or_else(TraceId::random, |parent| parent.trace_id),
-            span_id: SpanId::random(),
-            parent: options.parent,
-            parameters: options.parameters(),
-            conversation_id: options.conversation_id.clone(),
-            content: self.capture_content.then(content),
-            answered: false,
-        })
-    }
-}
-
-impl Asked {
-    /// What the server is told of the trace: the request's own span is the parent of whatever it
-    /// does.
-    fn context(&self) -> TraceContext {
-        TraceContext {
-            trace_id: self.trace_id,
-            span_id: self.span_id,
-            sampled: self.parent.is_none_or(|parent| parent.sampled),
-        }
+    ) -> Result<AnswerStream, Error> {
+        let (server, sink) = (self.server.clone(), self.sink.clone());
+        let content = self.capture_content.then(content);
+        Request::new(server, sink, body.endpoint(), options, content)
+            .send(body)
+            .await
     }
 }
 

@@ -2,13 +2,18 @@
 
 use llamatelemetry_api::ApiError;
 use llamatelemetry_models::ModelError;
+use llamatelemetry_record::TraceContext;
 use llamatelemetry_runtime::{Attempt, RuntimeError};
 use llamatelemetry_server::{Exit, ServerError};
 use llamatelemetry_settings::SettingsError;
 use std::fmt;
 
 /// Anything that can fail on the way from a model's name to an answer.
-pub struct Error(Box<Cause>);
+pub struct Error {
+    cause: Box<Cause>,
+    /// The span of the request that failed, if one did.
+    request: Option<TraceContext>,
+}
 
 /// Which part failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +66,7 @@ pub(crate) enum Cause {
 impl Error {
     /// Which part failed.
     pub fn kind(&self) -> ErrorKind {
-        match &*self.0 {
+        match &*self.cause {
             Cause::Settings(_) => ErrorKind::Settings,
             Cause::Runtime(_) => ErrorKind::Runtime,
             Cause::Model(_) => ErrorKind::Model,
@@ -76,7 +81,7 @@ impl Error {
 
     /// What can be done about it, most useful first.
     pub fn hints(&self) -> Vec<String> {
-        match &*self.0 {
+        match &*self.cause {
             Cause::Settings(error) => error.hints(),
             Cause::Runtime(error) => error.hints(),
             Cause::Model(error) => error.hints(),
@@ -90,15 +95,35 @@ impl Error {
 
     /// The sources of llama.cpp that were tried in vain, where that is what failed.
     pub fn attempts(&self) -> &[Attempt] {
-        match &*self.0 {
+        match &*self.cause {
             Cause::Runtime(RuntimeError::NoneUsable { attempts, .. }) => attempts,
             _ => &[],
         }
     }
 
+    /// The span of the request that failed: what a retry names in
+    /// [`GenerateOptions::retry_of`](crate::GenerateOptions::retry_of).
+    pub fn trace_context(&self) -> Option<TraceContext> {
+        self.request
+    }
+
+    /// The same error, of this request.
+    pub(crate) fn of_request(mut self, request: TraceContext) -> Self {
+        self.request = Some(request);
+        self
+    }
+
+    /// Why no server runs, where that is what failed.
+    pub(crate) fn server_error(&self) -> Option<&ServerError> {
+        match &*self.cause {
+            Cause::Server(error) => Some(error),
+            _ => None,
+        }
+    }
+
     /// The last lines of the server's log, where the server is what failed.
     pub fn server_log(&self) -> &[String] {
-        match &*self.0 {
+        match &*self.cause {
             Cause::Server(error) => error.exit().map_or(&[], |exit| &exit.log_tail),
             Cause::ServerDied { exit, .. } => &exit.log_tail,
             _ => &[],
@@ -108,24 +133,27 @@ impl Error {
 
 impl<E: Into<Cause>> From<E> for Error {
     fn from(error: E) -> Self {
-        Self(Box::new(error.into()))
+        Self {
+            cause: Box::new(error.into()),
+            request: None,
+        }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.cause.fmt(f)
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.cause.fmt(f)
     }
 }
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
+        self.cause.source()
     }
 }

@@ -19,6 +19,7 @@
 //! | a prompt continued as it stands | [`InferenceEngine::infer`], [`InferenceEngine::stream`] |
 //! | messages through the model's chat template | [`InferenceEngine::chat`], [`InferenceEngine::chat_stream`] |
 //! | the same without an async runtime | [`blocking::InferenceEngine`] |
+//! | a tool's run in the trace of the answer that called it | [`InferenceEngine::tool_run`] |
 //! | a server and no engine | [`ServerManager`] |
 //! | spans on the console or over OTLP | [`setup_telemetry`] |
 //!
@@ -28,23 +29,32 @@
 pub mod blocking;
 mod engine;
 mod error;
+mod lifecycle;
 mod manager;
+mod moment;
 mod options;
+mod request;
 mod result;
 mod stream;
+mod tasks;
 mod telemetry;
+mod tool;
 
 pub use engine::InferenceEngine;
 pub use error::{Error, ErrorKind};
 pub use llamatelemetry_api::{
     ApiError, ChatMessage, Client, ContentPart, Delta, ImageUrl, MessageContent, ToolCall,
 };
-pub use llamatelemetry_record::{Discard, FinishReason, RequestRecord, Sink, TraceContext, Usage};
+pub use llamatelemetry_record::{
+    Baggage, Discard, EnergyMethod, FinishReason, RequestRecord, Sink, TraceContext, TraceState,
+    Usage,
+};
 pub use manager::{LiveServer, ServerManager};
 pub use options::{GenerateOptions, LoadOptions};
 pub use result::{Energy, InferResult, Timings};
 pub use stream::AnswerStream;
 pub use telemetry::{TelemetryHandle, setup_telemetry};
+pub use tool::ToolRun;
 
 /// GGUF files.
 pub use llamatelemetry_gguf as gguf;

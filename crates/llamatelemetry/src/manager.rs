@@ -1,28 +1,26 @@
 //! The server behind an engine, for those who want it without one.
 
 use crate::error::Cause;
+use crate::lifecycle::{Lifecycle, Served};
 use crate::{Error, LoadOptions};
 use llamatelemetry_api::Client;
 use llamatelemetry_models::{LocalModel, UseMark};
-use llamatelemetry_record::PhaseClock;
 use llamatelemetry_runtime::Runtime;
 use llamatelemetry_server::{LaunchSpec, RestartPolicy, ServerProcess, Supervisor};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a server may take to stop before it is killed.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 /// How long a request waits for a server that is being restarted.
 const RESTART_PATIENCE: Duration = Duration::from_secs(60);
-/// A slot's launch line and the response headers leave the server together; so far apart they may
-/// arrive here.
-const LAUNCH_LINE_SKEW: Duration = Duration::from_millis(2);
 
 /// Keeps one `llama-server` with its model running. A server that crashes is restarted, with a
 /// growing pause; one that would fail the same way again is not. Dropping it stops the server.
 #[derive(Debug)]
 pub struct ServerManager {
     supervisor: Supervisor,
+    lifecycle: Arc<Lifecycle>,
     live: Mutex<Arc<LiveServer>>,
     runtime: Runtime,
     model: LocalModel,
@@ -56,19 +54,32 @@ impl ServerManager {
         // Whichever fails first ends the wait: a wrong name must not sit out a build.
         let (runtime, (model, in_use)) = tokio::try_join!(runtime, model)?;
         let (settings, progress) = (options.settings.clone(), options.progress.clone());
+        let (sink, parent) = (options.sink.clone(), options.parent);
         blocking(move || {
             let mut spec = LaunchSpec::new(&runtime.server, &model.path, &settings);
             spec.library_dirs.clone_from(&runtime.library_dirs);
             spec.projector.clone_from(&model.projector);
             spec.alias = Some(model.name.clone());
-            let supervisor = Supervisor::start(spec, RestartPolicy::default(), &progress)?;
-            let process = supervisor.wait_running(RESTART_PATIENCE)?;
+            let served = Served::new(&model, &runtime.build.text);
+            let lifecycle = Arc::new(Lifecycle::new(sink, served));
+            spec.listener = lifecycle.clone();
+            let began = Instant::now();
+            let started = Supervisor::start(spec, RestartPolicy::default(), &progress).and_then(
+                |supervisor| {
+                    let process = supervisor.wait_running(RESTART_PATIENCE)?;
+                    Ok((supervisor, process))
+                },
+            );
+            let outcome = started.as_ref().map(|(_, process)| &**process);
+            lifecycle.loaded(began, parent, outcome);
+            let (supervisor, process) = started?;
             if let Some(warning) = process.config_files().warning() {
                 progress.note(&warning);
             }
             let live = Mutex::new(Arc::new(LiveServer::new(process)));
             Ok(Self {
                 supervisor,
+                lifecycle,
                 live,
                 runtime,
                 model,
@@ -80,17 +91,27 @@ impl ServerManager {
 
     /// The server that runs now, waiting for a restart that is under way.
     pub async fn live(self: &Arc<Self>) -> Result<Arc<LiveServer>, Error> {
-        let process = if let Some(process) = self.supervisor.current() {
-            process
+        self.running().await.map(|(live, _)| live)
+    }
+
+    /// The same, and whether there was something to wait for.
+    pub(crate) async fn running(self: &Arc<Self>) -> Result<(Arc<LiveServer>, bool), Error> {
+        let (process, waited) = if let Some(process) = self.supervisor.current() {
+            (process, false)
         } else {
             let server = Arc::clone(self);
-            blocking(move || Ok(server.supervisor.wait_running(RESTART_PATIENCE)?)).await?
+            let waiting = move || Ok(server.supervisor.wait_running(RESTART_PATIENCE)?);
+            (blocking(waiting).await?, true)
         };
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&live.process, &process) {
             *live = Arc::new(LiveServer::new(process));
         }
-        Ok(live.clone())
+        Ok((live.clone(), waited))
+    }
+
+    pub(crate) fn lifecycle(&self) -> &Lifecycle {
+        &self.lifecycle
     }
 
     /// The llama.cpp that runs.
@@ -129,25 +150,6 @@ impl LiveServer {
     /// The child process.
     pub fn process(&self) -> &Arc<ServerProcess> {
         &self.process
-    }
-
-    /// The slot that took the request of this clock, by the server's launch lines: the only one
-    /// launched while the request waited, or the only one launched when its headers came. `None`
-    /// where that leaves a doubt.
-    pub(crate) fn slot_of(&self, clock: &PhaseClock) -> Option<u32> {
-        let (headers, first_delta) = (clock.headers_at()?, clock.first_delta()?);
-        let mut launches = self.process.slot_launches(clock.sent());
-        launches.retain(|launch| launch.at <= first_delta);
-        if launches.len() > 1 {
-            launches.retain(|launch| {
-                let apart = launch.at.max(headers) - launch.at.min(headers);
-                apart <= LAUNCH_LINE_SKEW
-            });
-        }
-        match launches[..] {
-            [launch] => Some(launch.slot),
-            _ => None,
-        }
     }
 }
 

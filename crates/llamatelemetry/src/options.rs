@@ -2,7 +2,9 @@
 
 use crate::Error;
 use llamatelemetry_progress::{Progress, Silent};
-use llamatelemetry_record::{Discard, RequestParameters, Sink, TraceContext};
+use llamatelemetry_record::{
+    Baggage, Discard, Incoming, OutputType, RequestParameters, Sink, TraceContext, TraceState,
+};
 use llamatelemetry_settings::{Environment, Flags, Settings, resolve};
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +18,8 @@ pub struct LoadOptions {
     pub progress: Arc<dyn Progress>,
     /// Where each request's record goes.
     pub sink: Arc<dyn Sink>,
+    /// The span that asks for the load, if one does.
+    pub parent: Option<TraceContext>,
 }
 
 impl LoadOptions {
@@ -32,6 +36,7 @@ impl LoadOptions {
             settings,
             progress: Arc::new(Silent),
             sink: Arc::new(Discard),
+            parent: None,
         }
     }
 
@@ -82,11 +87,32 @@ pub struct GenerateOptions {
     pub extra: serde_json::Map<String, serde_json::Value>,
     /// The span that causes the request: its trace is joined.
     pub parent: Option<TraceContext>,
+    /// The caller's `tracestate`, passed along with its trace.
+    pub trace_state: Option<TraceState>,
+    /// W3C baggage: travels with the request and stands on its span.
+    pub baggage: Baggage,
+    /// Earlier attempts of the same request: the span links to them.
+    pub retry_of: Vec<TraceContext>,
     /// The conversation that the request belongs to, for telemetry.
     pub conversation_id: Option<String>,
 }
 
 impl GenerateOptions {
+    /// The same, caused by whoever sent these HTTP headers: joins the trace of its `traceparent`
+    /// and passes `tracestate` and `baggage` on.
+    #[must_use]
+    pub fn caused_by<'a>(mut self, headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let Incoming {
+            parent,
+            state,
+            baggage,
+        } = Incoming::read(headers);
+        self.parent = parent;
+        self.trace_state = state;
+        self.baggage = baggage;
+        self
+    }
+
     pub(crate) fn parameters(&self) -> RequestParameters {
         RequestParameters {
             temperature: self.temperature,
@@ -95,7 +121,12 @@ impl GenerateOptions {
             max_tokens: self.max_tokens,
             seed: self.seed,
             stop: self.stop.clone(),
-            ..RequestParameters::default()
+            choices: self.extra.get("n").and_then(serde_json::Value::as_u64),
+            output: Some(if self.json_schema.is_some() {
+                OutputType::Json
+            } else {
+                OutputType::Text
+            }),
         }
     }
 }

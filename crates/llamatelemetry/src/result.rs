@@ -1,7 +1,10 @@
 //! What a caller gets: the answer with its figures.
 
 use llamatelemetry_api::ToolCall;
-use llamatelemetry_record::{FinishReason, Operation, RequestRecord, TimingSource, TraceId, Usage};
+use llamatelemetry_record::{
+    self as record, EnergyMethod, FinishReason, Operation, RequestRecord, TimingSource,
+    TraceContext, TraceId, Usage,
+};
 use serde::{Serialize, Serializer};
 use std::time::Duration;
 
@@ -31,10 +34,13 @@ pub struct InferResult {
     pub usage: Usage,
     /// Where the time went.
     pub timings: Timings,
-    /// Energy used, where it can be measured.
+    /// Energy used, where it is measured: as well as it is known at once.
     pub energy: Option<Energy>,
     /// The trace that the request belongs to.
     pub trace_id: TraceId,
+    /// The request's own span: the parent of what the answer causes, such as tool runs.
+    #[serde(skip)]
+    pub trace_context: TraceContext,
     /// SHA-256 of the model's file, once known.
     pub model_sha256: Option<String>,
     /// The llama.cpp build that answered.
@@ -63,16 +69,43 @@ pub struct Timings {
 }
 
 /// Energy used by a request.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Energy {
     /// Joules in all.
     pub joules: f64,
-    /// Joules a generated token.
-    pub joules_per_token: f64,
-    /// Half width of the 95 % interval around `joules`.
+    /// Joules a generated token; `None` where no token came or their number is not known.
+    pub joules_per_token: Option<f64>,
+    /// Joules of evaluating the prompt, where the split is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefill_joules: Option<f64>,
+    /// Joules of generating, where the split is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decode_joules: Option<f64>,
+    /// Half width of the 95 % interval around `joules`, J.
     pub error: f64,
     /// How it was measured.
-    pub method: String,
+    pub method: EnergyMethod,
+}
+
+impl Energy {
+    fn new(energy: record::Energy, tokens: Option<u64>) -> Self {
+        let record::Energy {
+            joules,
+            prefill_joules,
+            decode_joules,
+            error,
+            method,
+        } = energy;
+        let tokens = tokens.filter(|tokens| *tokens > 0);
+        Self {
+            joules,
+            joules_per_token: tokens.map(|tokens| joules / tokens as f64),
+            prefill_joules,
+            decode_joules,
+            error,
+            method,
+        }
+    }
 }
 
 impl InferResult {
@@ -80,6 +113,7 @@ impl InferResult {
 
     pub(crate) fn new(
         record: &RequestRecord,
+        energy: Option<record::Energy>,
         text: String,
         reasoning: String,
         tool_calls: Vec<ToolCall>,
@@ -105,8 +139,9 @@ impl InferResult {
                 decode_per_second: record.decode_per_second(),
                 source: phases.source,
             },
-            energy: None,
+            energy: energy.map(|energy| Energy::new(energy, record.usage.completion_tokens)),
             trace_id: record.trace_id,
+            trace_context: record.context(),
             model_sha256: record.model_sha256.clone(),
             llama_build: record.llama_build.clone(),
         }
