@@ -1,6 +1,7 @@
 //! One model, loaded, ready to answer.
 
-use crate::request::{Body, Request};
+use crate::body::Body;
+use crate::request::Request;
 use crate::{
     AnswerStream, Error, GenerateOptions, InferResult, LoadOptions, ServerManager, ToolRun,
 };

@@ -27,8 +27,10 @@
 //! is proved to run on this machine, and the model's file, verified.
 
 pub mod blocking;
+mod body;
 mod engine;
 mod error;
+mod failure;
 mod lifecycle;
 mod manager;
 mod moment;

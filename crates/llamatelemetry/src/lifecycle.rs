@@ -1,5 +1,6 @@
 //! What happens to the server, told to the sink: loads, restarts, lines of its log.
 
+use crate::failure::{exit_failure, start_failure, told};
 use crate::moment::Moment;
 use crate::tasks::Tasks;
 use llamatelemetry_models::LocalModel;
@@ -17,11 +18,6 @@ use std::time::Instant;
 
 /// Runs that are remembered, for requests that waited for them.
 const RUNS_KEPT: usize = 16;
-/// Last log lines that an exit is told with.
-const EXIT_LINES: usize = 10;
-/// Longer lines are cut there, in characters.
-const EXIT_LINE_LENGTH: usize = 512;
-
 /// What is known of the model that is served.
 #[derive(Debug, Clone)]
 pub(crate) struct Served {
@@ -74,7 +70,9 @@ impl Served {
         Self {
             model: model.name.clone(),
             sha256: model.sha256.clone(),
-            quantization: file_type.and_then(|kind| kind.name()).map(str::to_owned),
+            quantization: file_type
+                .and_then(llamatelemetry_gguf::FileType::name)
+                .map(str::to_owned),
             build: build.to_owned(),
         }
     }
@@ -290,43 +288,6 @@ impl fmt::Debug for Lifecycle {
         f.debug_struct("Lifecycle")
             .field("served", &self.served)
             .finish_non_exhaustive()
-    }
-}
-
-/// How a server ended, with as much of its log as a span should carry.
-pub(crate) fn told(exit: &Exit) -> ServerExit {
-    let from = exit.log_tail.len().saturating_sub(EXIT_LINES);
-    let cut = |line: &String| line.chars().take(EXIT_LINE_LENGTH).collect();
-    ServerExit {
-        class: exit.class.as_str().to_owned(),
-        code: exit.code,
-        signal: exit.signal,
-        log_tail: exit.log_tail[from..].iter().map(cut).collect(),
-    }
-}
-
-/// The failure of whatever needed a server that ended so. Says no more than class and signal: the
-/// log lines stand apart, where they can be redacted.
-pub(crate) fn exit_failure(exit: &ServerExit) -> Failure {
-    let how = match (exit.signal, exit.code) {
-        (Some(signal), _) => format!(" (signal {signal})"),
-        (None, Some(code)) => format!(" (exit code {code})"),
-        (None, None) => String::new(),
-    };
-    Failure {
-        kind: format!("server_{}", exit.class),
-        message: format!("llama-server ended: {}{how}", exit.class.replace('_', " ")),
-    }
-}
-
-/// Why no server runs.
-pub(crate) fn start_failure(error: &ServerError) -> Failure {
-    match error.exit() {
-        Some(exit) => exit_failure(&told(exit)),
-        None => Failure {
-            kind: "server_unavailable".into(),
-            message: error.to_string(),
-        },
     }
 }
 

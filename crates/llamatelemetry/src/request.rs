@@ -1,14 +1,14 @@
 //! One request from the call to its record: every request leaves exactly one, however it ends.
 
+use crate::body::Body;
 use crate::error::Cause;
-use crate::lifecycle::{exit_failure, start_failure, told};
+use crate::failure::{exit_failure, no_server, told};
+use crate::lifecycle::Lifecycle;
 use crate::manager::LiveServer;
 use crate::moment::Moment;
 use crate::stream::AnswerStream;
 use crate::{Error, GenerateOptions, ServerManager};
-use llamatelemetry_api::{
-    Address, AnswerStream as ApiStream, ApiError, ChatRequest, CompletionRequest,
-};
+use llamatelemetry_api::{Address, AnswerStream as ApiStream, ApiError};
 use llamatelemetry_record::{
     Content, Endpoint, Failure, FinishReason, LiveRequest, Mark, MarkKind, Message, Observed,
     PhaseClock, Propagation, RequestParameters, RequestRecord, ServerExit, Sink, SpanId,
@@ -16,18 +16,10 @@ use llamatelemetry_record::{
 };
 use llamatelemetry_server::Exit;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// When a connection breaks, the child's exit is waited for so long to say why.
 const EXIT_PATIENCE: Duration = Duration::from_secs(2);
-
-/// What is sent.
-pub(crate) enum Body {
-    /// To `/completion`.
-    Completion(CompletionRequest),
-    /// To `/v1/chat/completions`.
-    Chat(ChatRequest),
-}
 
 /// A request from the call to its record.
 pub(crate) struct Request {
@@ -68,23 +60,6 @@ pub(crate) struct End {
     pub(crate) exit: Option<ServerExit>,
     /// What came of the answer, if content is captured.
     pub(crate) output: Option<Message>,
-}
-
-impl Body {
-    pub(crate) fn endpoint(&self) -> Endpoint {
-        match self {
-            Self::Completion(_) => Endpoint::NativeCompletion,
-            Self::Chat(_) => Endpoint::ChatCompletions,
-        }
-    }
-
-    async fn send(&self, run: &LiveServer, trace: &Propagation) -> Result<ApiStream, ApiError> {
-        let client = run.client();
-        match self {
-            Self::Completion(body) => client.completion_stream(body, Some(trace)).await,
-            Self::Chat(body) => client.chat_stream(body, Some(trace)).await,
-        }
-    }
 }
 
 impl Request {
@@ -153,8 +128,7 @@ impl Request {
         let (run, waited) = match self.server.running().await {
             Ok(run) => run,
             Err(error) => {
-                let failure = error.server_error().map(start_failure);
-                let end = self.unanswered(failure.or_else(|| Some(unavailable(&error))));
+                let end = self.unanswered(Some(no_server(&error)));
                 self.leave_record(end);
                 return Err(error.of_request(context));
             }
@@ -368,7 +342,7 @@ impl Request {
         record
     }
 
-    fn lifecycle(&self) -> &crate::lifecycle::Lifecycle {
+    fn lifecycle(&self) -> &Lifecycle {
         self.server.lifecycle()
     }
 
@@ -386,25 +360,24 @@ impl Drop for Request {
         if self.recorded {
             return;
         }
-        let end = match self.failing.take() {
-            Some((observed, failure)) => End {
+        let end = if let Some((observed, failure)) = self.failing.take() {
+            End {
                 observed,
                 failure: Some(failure),
                 exit: None,
                 output: None,
-            },
-            None => {
-                let mut end = self.unanswered(None);
-                end.observed.finish_reason = Some(FinishReason::Cancelled);
-                end
             }
+        } else {
+            let mut end = self.unanswered(None);
+            end.observed.finish_reason = Some(FinishReason::Cancelled);
+            end
         };
         self.leave_record(end);
     }
 }
 
 /// The answer's own account of its drafts stands in for a log line that is not here yet.
-fn complete_draft(record: &mut RequestRecord, at: std::time::SystemTime) {
+fn complete_draft(record: &mut RequestRecord, at: SystemTime) {
     let known = |mark: &Mark| matches!(mark.kind, MarkKind::DraftAcceptance { .. });
     let counts = record.server_timings.and_then(|timings| {
         let drafted = timings.draft_n.filter(|drafted| *drafted > 0)?;
@@ -417,12 +390,5 @@ fn complete_draft(record: &mut RequestRecord, at: std::time::SystemTime) {
             at,
             kind: MarkKind::DraftAcceptance { drafted, accepted },
         });
-    }
-}
-
-fn unavailable(error: &Error) -> Failure {
-    Failure {
-        kind: "server_unavailable".into(),
-        message: error.to_string(),
     }
 }

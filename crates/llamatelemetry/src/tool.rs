@@ -5,7 +5,6 @@ use crate::moment::Moment;
 use llamatelemetry_record::{Failure, Happening, Sink, SpanId, ToolContent, TraceContext, What};
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// A tool that runs. It becomes a span `execute_tool NAME` below the request whose answer called
 /// it, with the call's id, how long it took and how it failed. Arguments and result stand on it
@@ -95,7 +94,7 @@ impl ToolRun {
             parent: Some(self.cause),
             links: Vec::new(),
             started_at: self.began.wall(from),
-            duration: Instant::now() - from,
+            duration: from.elapsed(),
             what: What::ToolExecution {
                 name: std::mem::take(&mut self.name),
                 call_id: self.call_id.take(),

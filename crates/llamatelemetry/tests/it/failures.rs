@@ -47,7 +47,7 @@ fn a_killed_server_is_an_error_that_shows_its_last_lines() {
             .failure
             .clone()
             .expect("the record says that it failed");
-        assert_eq!(failure.kind, "connection_broken");
+        assert_eq!(failure.kind, "server_killed");
         let unfinished = stream.finish().await.unwrap_err();
         assert_eq!(
             unfinished.kind(),
