@@ -1,7 +1,7 @@
-//! What this machine is: processor, memory, C library, GPUs.
+//! What this machine is, and what it does: processor, memory, C library, GPUs.
 //!
-//! [`Machine::probe`] looks once and returns plain data; nothing here waits, samples or keeps a
-//! thread. What cannot be found out is `None`, or [`GpuUnavailable`] with a reason that a person
+//! [`Machine::probe`] looks once and returns plain data, without waiting or keeping a thread;
+//! [`Sampler`] keeps one thread that looks again and again. What cannot be found out is `None`, or [`GpuUnavailable`] with a reason that a person
 //! can act on. GPUs are found by a [`DeviceProbe`]; NVIDIA's is the first of them.
 
 mod cpu;
@@ -9,6 +9,7 @@ mod disk;
 mod gpu;
 mod memory;
 mod nvml;
+pub mod sampler;
 mod sys;
 
 pub use cpu::{Cpu, cpu_identity};
@@ -19,6 +20,7 @@ pub use gpu::{
 };
 pub use memory::Memory;
 pub use nvml::Nvml;
+pub use sampler::{Sample, Sampler, SamplerConfig};
 
 use serde::Serialize;
 

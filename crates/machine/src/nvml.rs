@@ -32,11 +32,12 @@ impl Nvml {
         }
     }
 
-    fn look(&self) -> Result<GpuInventory, GpuUnavailable> {
+    /// Loads the library and starts it.
+    pub(crate) fn load(&self) -> Result<nvml_wrapper::Nvml, GpuUnavailable> {
         let mut failure = None;
         for library in &self.libraries {
             match nvml_wrapper::Nvml::builder().lib_path(library).init() {
-                Ok(nvml) => return inventory(&nvml),
+                Ok(nvml) => return Ok(nvml),
                 Err(error @ NvmlError::LibloadingError(_)) => {
                     failure.get_or_insert(error);
                 }
@@ -58,7 +59,7 @@ impl DeviceProbe for Nvml {
     fn probe(&self) -> Result<GpuInventory, GpuUnavailable> {
         // The wrapper is foreign code over a foreign library: should it ever panic, that is a
         // GPU that cannot be used, not the end of the program.
-        std::panic::catch_unwind(|| self.look()).unwrap_or_else(|_| {
+        std::panic::catch_unwind(|| inventory(&self.load()?)).unwrap_or_else(|_| {
             Err(unavailable(
                 GpuUnavailableCause::Other,
                 "NVIDIA's management library could not be used",
@@ -127,7 +128,7 @@ fn unavailable(cause: GpuUnavailableCause, reason: impl Into<String>) -> GpuUnav
     }
 }
 
-fn explain(error: &NvmlError) -> GpuUnavailable {
+pub(crate) fn explain(error: &NvmlError) -> GpuUnavailable {
     use GpuUnavailableCause as Cause;
     match error {
         NvmlError::LibloadingError(_) | NvmlError::LibraryNotFound => unavailable(

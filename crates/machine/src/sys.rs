@@ -2,7 +2,9 @@
 
 use std::ffi::CStr;
 use std::io;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::path::Path;
+use std::time::Duration;
 
 /// Version of the GNU C library that this process runs with.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -59,6 +61,81 @@ pub(crate) fn statvfs_free(path: &Path) -> io::Result<u64> {
         )
     )]
     Ok(u64::from(figures.f_bavail).saturating_mul(u64::from(figures.f_frsize)))
+}
+
+/// Nanoseconds of a clock; 0 for one that the system lacks.
+#[expect(unsafe_code, reason = "a call into the C library")]
+fn clock(id: libc::clockid_t) -> u64 {
+    let mut time = std::mem::MaybeUninit::<libc::timespec>::zeroed();
+    // SAFETY: the pointer is to a whole `timespec`, which the call fills.
+    if unsafe { libc::clock_gettime(id, time.as_mut_ptr()) } != 0 {
+        return 0;
+    }
+    // SAFETY: zeroes are a valid `timespec`, and the call succeeded.
+    let time = unsafe { time.assume_init() };
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanoseconds = u64::try_from(time.tv_nsec).unwrap_or(0);
+    seconds
+        .saturating_mul(1_000_000_000)
+        .saturating_add(nanoseconds)
+}
+
+/// Nanoseconds of the clock that `Instant` shows.
+pub(crate) fn monotonic_nanoseconds() -> u64 {
+    #[cfg(not(target_os = "macos"))]
+    return clock(libc::CLOCK_MONOTONIC);
+    #[cfg(target_os = "macos")]
+    return clock(libc::CLOCK_UPTIME_RAW);
+}
+
+/// Processor time that the calling thread has used.
+pub(crate) fn thread_time() -> Duration {
+    Duration::from_nanos(clock(libc::CLOCK_THREAD_CPUTIME_ID))
+}
+
+#[expect(unsafe_code, reason = "a call into the C library")]
+fn configured(name: libc::c_int) -> Option<u64> {
+    // SAFETY: the call takes a number and touches no memory of ours.
+    let value = unsafe { libc::sysconf(name) };
+    u64::try_from(value).ok().filter(|value| *value > 0)
+}
+
+/// Units of processor time in a second, as `/proc` counts them.
+pub(crate) fn clock_ticks() -> u64 {
+    configured(libc::_SC_CLK_TCK).unwrap_or(100)
+}
+
+/// Bytes in a page of memory.
+pub(crate) fn page_size() -> u64 {
+    configured(libc::_SC_PAGESIZE).unwrap_or(4096)
+}
+
+/// Waits until one of these can be read (or was closed), and says which can.
+#[expect(unsafe_code, reason = "a call into the C library")]
+pub(crate) fn wait_readable(
+    descriptors: &[BorrowedFd<'_>],
+    limit: Duration,
+) -> io::Result<Vec<bool>> {
+    let mut entries: Vec<libc::pollfd> = descriptors
+        .iter()
+        .map(|descriptor| libc::pollfd {
+            fd: descriptor.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        })
+        .collect();
+    let count = libc::nfds_t::try_from(entries.len()).map_err(io::Error::other)?;
+    // Rounded up: a wait that ends a moment early would be begun again at once.
+    let limit = libc::c_int::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the pointer and the count are of one array, and its descriptors are open as long as
+    // they are borrowed.
+    if unsafe { libc::poll(entries.as_mut_ptr(), count, limit) } < 0 {
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    Ok(entries.iter().map(|entry| entry.revents != 0).collect())
 }
 
 /// A number or text that the macOS kernel gives under this name.
