@@ -9,8 +9,8 @@
     reason = "a program for people at a terminal"
 )]
 
+mod backends;
 mod bench;
-mod conventions;
 mod fuzz;
 mod generate;
 mod layers;
@@ -41,15 +41,14 @@ enum Task {
     Test(test::Arguments),
     /// Hold the crates' dependencies to the edges printed in ARCHITECTURE.md
     Layers,
-    /// Write what is generated: parts of the documentation, the tables of the conventions
+    /// Write the parts of the documentation that come from code
     Generate(generate::Arguments),
-    /// Compare the tables of the conventions with the packages that others generate from the same
-    /// definitions
-    Conventions,
     /// Check licences, sources, bans and duplicate versions of dependencies against deny.toml
     Licences,
     /// Check that links between documents lead somewhere
     Links,
+    /// Bring the backends that acceptance tests send to: Phoenix, MLflow, Prometheus
+    Backends,
     /// Run a benchmark beside its peers
     Bench(bench::Arguments),
     /// Run a fuzz target of fuzz/ for a while
@@ -73,9 +72,9 @@ fn run(project: &Project, task: Task) -> Result<ExitCode> {
         Task::Test(arguments) => return test::run(project, &arguments),
         Task::Layers => println!("{}", layers::check(project)?),
         Task::Generate(arguments) => println!("{}", generate::run(project, &arguments)?),
-        Task::Conventions => println!("{}", conventions::compare(project)?),
         Task::Licences => println!("{}", licences::check(project)?),
         Task::Links => println!("{}", links::check(project)?),
+        Task::Backends => backends::prepare(project)?,
         Task::Bench(arguments) => bench::run(project, &arguments)?,
         Task::Fuzz(arguments) => fuzz::run(project, &arguments)?,
     }

@@ -5,50 +5,82 @@ use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-const REQUIREMENTS: &str = "xtask/python/requirements.txt";
+/// An environment of its own, made from files below `xtask/python`.
+pub(crate) struct Packages {
+    /// Its folder below `target/testbed`.
+    pub(crate) folder: &'static str,
+    /// What is installed.
+    pub(crate) requirements: &'static str,
+    /// The versions of what that needs; `None` where the requirements name them all.
+    pub(crate) constraints: Option<&'static str>,
+    /// A module that is there when it is whole.
+    pub(crate) module: &'static str,
+}
+
+/// The oracles and the peer that most tests use.
+const ORACLES: Packages = Packages {
+    folder: "python",
+    requirements: "requirements.txt",
+    constraints: None,
+    module: "gguf",
+};
 
 /// Makes or reuses `target/testbed/python`; returns its interpreter.
-///
-/// It is made anew when the requirements or the interpreter it was made from have changed.
 pub(crate) fn prepare(project: &Project) -> Result<PathBuf> {
-    let folder = project.testbed().join("python");
-    let interpreter = folder.join("bin/python3");
-    let stamp = folder.join("made-from");
-    let requirements = project.root.join(REQUIREMENTS);
-    let wanted = std::fs::read_to_string(&requirements)
-        .with_context(|| format!("cannot read {REQUIREMENTS}"))?;
-    if std::fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == wanted)
-        && works(project, &interpreter)
-    {
-        println!("{} is up to date", shorten(project, &folder));
-        return Ok(interpreter);
+    let (interpreter, made) = ORACLES.prepare(project)?;
+    if made {
+        link_rotel(project, &interpreter)?;
     }
-    match std::fs::remove_dir_all(&folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("cannot remove {}", folder.display()));
-        }
-        _ => {}
-    }
-    std::fs::create_dir_all(project.testbed())?;
-    // The PATH of the tests would find the interpreter that is about to be made.
-    let system = system_python(project)?;
-    run(project.command(&system).args(["-m", "venv"]).arg(&folder))
-        .context("`python3 -m venv` failed; on Debian and Ubuntu it is the package python3-venv")?;
-    run(project
-        .command(&interpreter)
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-        ])
-        .args(["--only-binary", ":all:", "--requirement"])
-        .arg(&requirements))?;
-    link_rotel(project, &interpreter)?;
-    std::fs::write(&stamp, wanted)?;
-    println!("made {}", shorten(project, &folder));
     Ok(interpreter)
+}
+
+impl Packages {
+    /// Makes or reuses it; returns its interpreter, and whether it was made. It is made anew when
+    /// what it is made from has changed or its interpreter is gone.
+    pub(crate) fn prepare(&self, project: &Project) -> Result<(PathBuf, bool)> {
+        let folder = project.testbed().join(self.folder);
+        let interpreter = folder.join("bin/python3");
+        let stamp = folder.join("made-from");
+        let files: Vec<PathBuf> = [Some(self.requirements), self.constraints]
+            .into_iter()
+            .flatten()
+            .map(|name| project.root.join("xtask/python").join(name))
+            .collect();
+        let mut wanted = String::new();
+        for file in &files {
+            wanted += &std::fs::read_to_string(file)
+                .with_context(|| format!("cannot read {}", file.display()))?;
+        }
+        if std::fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == wanted)
+            && works(project, &interpreter, self.module)
+        {
+            println!("{} is up to date", shorten(project, &folder));
+            return Ok((interpreter, false));
+        }
+        match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot remove {}", folder.display()));
+            }
+            _ => {}
+        }
+        std::fs::create_dir_all(project.testbed())?;
+        // The PATH of the tests would find the interpreter that is about to be made.
+        let system = system_python(project)?;
+        run(project.command(&system).args(["-m", "venv"]).arg(&folder)).context(
+            "`python3 -m venv` failed; on Debian and Ubuntu it is the package python3-venv",
+        )?;
+        let mut install = project.command(&interpreter);
+        install
+            .args(["-m", "pip", "install", "--quiet", "--no-compile"])
+            .args(["--disable-pip-version-check", "--only-binary", ":all:"]);
+        for (option, file) in ["--requirement", "--constraint"].iter().zip(&files) {
+            install.arg(option).arg(file);
+        }
+        run(&mut install)?;
+        std::fs::write(&stamp, wanted)?;
+        println!("made {}", shorten(project, &folder));
+        Ok((interpreter, true))
+    }
 }
 
 /// The collector's program lies inside its package; the tests look for it beside the interpreter.
@@ -63,10 +95,14 @@ fn link_rotel(project: &Project, interpreter: &Path) -> Result<()> {
         .with_context(|| format!("cannot link {} to {}", link.display(), path.display()))
 }
 
-fn works(project: &Project, interpreter: &Path) -> bool {
+fn works(project: &Project, interpreter: &Path, module: &str) -> bool {
+    // Found, not loaded: that takes seconds for the larger ones.
+    let question = format!(
+        "import importlib.util, sys; sys.exit(importlib.util.find_spec('{module}') is None)"
+    );
     project
         .command(interpreter)
-        .args(["-c", "import gguf"])
+        .args(["-c", &question])
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success())

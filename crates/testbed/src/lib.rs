@@ -1,4 +1,5 @@
-//! For tests only: a cached runtime and model, a stub upstream, a faulty file server.
+//! For tests only: a cached runtime and model, a stub upstream, a faulty file server, servers of
+//! others.
 //!
 //! Tests run on loopback only and never in the user's home. [`home`] is shared by all tests and
 //! only read; [`scratch_home`] is a test's own. What cannot run on a machine says so through
@@ -9,6 +10,7 @@
     reason = "every function here panics to fail the test that asked"
 )]
 
+mod backend;
 mod environment;
 mod file_server;
 mod place;
@@ -22,6 +24,7 @@ mod told;
 mod tools;
 mod wait;
 
+pub use backend::Backend;
 pub use environment::environment;
 pub use file_server::{Faults, FileServer, Seen, Served};
 pub use place::{folder, home, repository};
@@ -32,5 +35,5 @@ pub use skip::skip;
 pub use source::{llama_source, proof_model};
 pub use stub::{StubReply, StubRequest, StubServer};
 pub use told::Told;
-pub use tools::{python, rotel};
+pub use tools::{mlflow, phoenix, prometheus, promtool, python, rotel};
 pub use wait::until;

@@ -38,6 +38,7 @@ struct Run<'a> {
     counts: Counts,
     python: Option<PathBuf>,
     preparing: Option<Background>,
+    backends: Option<Background>,
     prepared: Option<Prepared>,
 }
 
@@ -71,6 +72,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
         counts: Counts::default(),
         python: None,
         preparing: None,
+        backends: None,
         prepared: None,
     };
     let started = Instant::now();
@@ -105,6 +107,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode> 
         }
     }
     drop(run.preparing.take());
+    drop(run.backends.take());
     run.counts.skipped = tell_skips(&skips);
     Ok(close(&done, &run.counts, started.elapsed()))
 }

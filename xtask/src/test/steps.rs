@@ -5,7 +5,7 @@ use super::background::Background;
 use super::counts::Counts;
 use crate::project::{run, shown};
 use crate::testbed::Prepared;
-use crate::{generate, layers, licences, links, python};
+use crate::{backends, generate, layers, licences, links, python};
 use anyhow::{Context as _, Result, bail};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
@@ -72,6 +72,13 @@ pub(super) const STEPS: &[Step] = &[
             run.python = Some(python::prepare(run.project)?);
             Ok(())
         },
+    },
+    Step {
+        name: "backends",
+        what: "start bringing Phoenix, MLflow and Prometheus in the background",
+        needs: &["python"],
+        quick: false,
+        run: start_backends,
     },
     Step {
         name: "testbed",
@@ -147,6 +154,14 @@ pub(super) const STEPS: &[Step] = &[
         run: finish_preparing,
     },
     Step {
+        name: "peers",
+        what: "Phoenix, MLflow and Prometheus are there",
+        needs: &["backends"],
+        quick: false,
+        // Without them the tests that need them are skipped, and this step has failed.
+        run: finish_backends,
+    },
+    Step {
         name: "tests",
         what: "every test of every crate",
         needs: &["build", "llama"],
@@ -173,6 +188,18 @@ fn start_preparing(shared: &mut Run<'_>) -> Result<()> {
     shared.preparing = Some(Background::start(&mut command, log)?);
     println!("started; it is waited for in the step llama");
     Ok(())
+}
+
+fn start_backends(shared: &mut Run<'_>) -> Result<()> {
+    let mut command = backends::command(shared.project)?;
+    let log = shared.project.testbed().join("backends.log");
+    shared.backends = Some(Background::start(&mut command, log)?);
+    println!("started; it is waited for in the step peers");
+    Ok(())
+}
+
+fn finish_backends(shared: &mut Run<'_>) -> Result<()> {
+    shared.backends.take().map_or(Ok(()), Background::wait)
 }
 
 fn finish_preparing(shared: &mut Run<'_>) -> Result<()> {
@@ -266,6 +293,20 @@ fn with_testbed(shared: &Run<'_>, command: &mut Command) {
         let bin = python.parent().unwrap_or(&testbed);
         command.env("LLAMATELEMETRY_TEST_PYTHON", python);
         command.env("LLAMATELEMETRY_TEST_ROTEL", bin.join("rotel-agent"));
+    }
+    for (variable, program) in [
+        ("LLAMATELEMETRY_TEST_PHOENIX", "phoenix/bin/phoenix"),
+        ("LLAMATELEMETRY_TEST_MLFLOW", "mlflow/bin/mlflow"),
+        (
+            "LLAMATELEMETRY_TEST_PROMETHEUS",
+            "prometheus/usr/bin/prometheus",
+        ),
+        (
+            "LLAMATELEMETRY_TEST_PROMTOOL",
+            "prometheus/usr/bin/promtool",
+        ),
+    ] {
+        command.env(variable, testbed.join(program));
     }
     if let Some(prepared) = &shared.prepared {
         command.env("LLAMATELEMETRY_TEST_LLAMA_SERVER", &prepared.llama_server);

@@ -7,7 +7,6 @@ mod queue;
 
 use crate::config::Config;
 use crate::console::Console;
-use crate::conventions::Conventions;
 use crate::limits::SpanLimits;
 use crate::otlp::Otlp;
 use crate::output::Output;
@@ -51,7 +50,6 @@ struct Worker {
     outputs: Vec<Arc<dyn Output>>,
     sampler: Sampler,
     limits: SpanLimits,
-    conventions: Conventions,
 }
 
 impl Telemetry {
@@ -72,14 +70,7 @@ impl Telemetry {
         }
         let otlp = config
             .otlp
-            .map(|otlp| {
-                Otlp::start(
-                    otlp,
-                    config.batch,
-                    &resource,
-                    config.conventions.schema_url(),
-                )
-            })
+            .map(|otlp| Otlp::start(otlp, config.batch, &resource))
             .transpose()?
             .map(Arc::new);
         outputs.extend(otlp.clone().map(|otlp| otlp as Arc<dyn Output>));
@@ -93,7 +84,6 @@ impl Telemetry {
                 outputs: outputs.clone(),
                 sampler: config.sampler,
                 limits: config.limits,
-                conventions: config.conventions,
             };
             worker.start()?;
         }
@@ -232,10 +222,7 @@ impl Worker {
         match item {
             Item::Record(record) => {
                 if self.sampler.keeps(record.trace_id, record.parent.as_ref()) {
-                    let mut spans = mapping::spans(&record, &self.limits);
-                    for span in &mut spans {
-                        self.conventions.translate(span);
-                    }
+                    let spans = mapping::spans(&record, &self.limits);
                     for output in &self.outputs {
                         output.spans(&spans);
                     }
