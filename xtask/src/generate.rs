@@ -1,8 +1,9 @@
-//! The parts of the documentation that come from code.
+//! What is generated: parts of the documentation, and the tables of the conventions.
 //!
 //! A part stands in its document between `<!-- generated: NAME -->` and `<!-- end: NAME -->`;
-//! what lies around it is written by people.
+//! what lies around it is written by people. A table is a file of its own.
 
+use crate::conventions;
 use crate::project::Project;
 use anyhow::{Context as _, Result, bail};
 use llamatelemetry_record::{PHASE_SOURCES, PhaseSource};
@@ -10,7 +11,7 @@ use llamatelemetry_record::{PHASE_SOURCES, PhaseSource};
 /// Whether to write or to compare.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Change nothing; fail where a document is not what the code says
+    /// Change nothing; fail where something is not what its source says
     #[arg(long)]
     pub(crate) check: bool,
 }
@@ -19,36 +20,56 @@ pub(crate) struct Arguments {
 struct Part {
     file: &'static str,
     name: &'static str,
-    text: fn() -> String,
+    text: fn(&Project) -> Result<String>,
 }
 
 const PARTS: &[Part] = &[
     Part {
         file: "docs/settings.md",
         name: "settings",
-        text: llamatelemetry_settings::settings_reference,
+        text: |_| Ok(llamatelemetry_settings::settings_reference()),
     },
     Part {
         file: "docs/environment.md",
         name: "variables",
-        text: llamatelemetry_settings::variables_reference,
+        text: |_| Ok(llamatelemetry_settings::variables_reference()),
     },
     Part {
         file: "docs/figures.md",
         name: "phases",
-        text: phases,
+        text: |_| Ok(phases()),
+    },
+    Part {
+        file: "docs/conventions.md",
+        name: "own attributes",
+        text: conventions::own_attributes,
+    },
+    Part {
+        file: "docs/conventions.md",
+        name: "own spans",
+        text: conventions::own_spans,
+    },
+    Part {
+        file: "docs/conventions.md",
+        name: "profiles",
+        text: conventions::profiles,
+    },
+    Part {
+        file: "docs/conventions.md",
+        name: "metrics",
+        text: conventions::metrics,
     },
 ];
 
-/// Writes or compares all parts; `Ok` holds a line for people.
+/// Writes or compares everything; `Ok` holds a line for people.
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<String> {
     let mut stale = Vec::new();
     for part in PARTS {
         let path = project.root.join(part.file);
         let before =
             std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", part.file))?;
-        let after =
-            replaced(&before, part.name, &(part.text)()).with_context(|| part.file.to_owned())?;
+        let after = replaced(&before, part.name, &(part.text)(project)?)
+            .with_context(|| part.file.to_owned())?;
         if before != after {
             stale.push(format!("{} ({})", part.file, part.name));
             if !arguments.check {
@@ -56,12 +77,27 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<String> {
             }
         }
     }
+    let files = conventions::files(project)?;
+    for (file, after) in &files {
+        let path = project.root.join(file);
+        // One that is not there yet is written.
+        if std::fs::read_to_string(&path).ok().as_ref() != Some(after) {
+            stale.push(file.clone());
+            if !arguments.check {
+                std::fs::write(&path, after).with_context(|| format!("cannot write {file}"))?;
+            }
+        }
+    }
     if stale.is_empty() {
-        return Ok(format!("{} generated parts are up to date", PARTS.len()));
+        return Ok(format!(
+            "{} generated parts and {} files are up to date",
+            PARTS.len(),
+            files.len()
+        ));
     }
     let stale = stale.join(", ");
     if arguments.check {
-        bail!("not what the code says: {stale}; `cargo xtask generate` writes it anew");
+        bail!("not what their sources say: {stale}; `cargo xtask generate` writes it anew");
     }
     Ok(format!("written: {stale}"))
 }

@@ -11,6 +11,7 @@
 
 mod backends;
 mod bench;
+mod conventions;
 mod fuzz;
 mod generate;
 mod layers;
@@ -41,8 +42,11 @@ enum Task {
     Test(test::Arguments),
     /// Hold the crates' dependencies to the edges printed in ARCHITECTURE.md
     Layers,
-    /// Write the parts of the documentation that come from code
+    /// Write what is generated: parts of the documentation, the tables of the conventions
     Generate(generate::Arguments),
+    /// Compare the tables of the conventions with the packages that others generate from the same
+    /// definitions
+    Conventions,
     /// Check licences, sources, bans and duplicate versions of dependencies against deny.toml
     Licences,
     /// Check that links between documents lead somewhere
@@ -72,6 +76,7 @@ fn run(project: &Project, task: Task) -> Result<ExitCode> {
         Task::Test(arguments) => return test::run(project, &arguments),
         Task::Layers => println!("{}", layers::check(project)?),
         Task::Generate(arguments) => println!("{}", generate::run(project, &arguments)?),
+        Task::Conventions => println!("{}", conventions::compare(project)?),
         Task::Licences => println!("{}", licences::check(project)?),
         Task::Links => println!("{}", links::check(project)?),
         Task::Backends => backends::prepare(project)?,

@@ -1,7 +1,8 @@
 //! How one setting's value is read from text and from TOML, and shown.
 
 use crate::{
-    BackendChoice, Bootstrap, CaptureContent, GpuLayers, Home, LogLevel, Secret, Settings, redact,
+    BackendChoice, Bootstrap, CaptureContent, ConventionsProfile, GpuLayers, Home, LogLevel,
+    Secret, Settings, redact,
 };
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
@@ -266,6 +267,10 @@ macro_rules! one_of {
 one_of!(BackendChoice, "`auto`, `cpu` or `cuda`", "auto" => Auto, "cpu" => Cpu, "cuda" => Cuda);
 one_of!(LogLevel, "`trace`, `debug`, `info`, `warn` or `error`",
     "trace" => Trace, "debug" => Debug, "info" => Info, "warn" => Warn, "error" => Error);
+one_of!(
+    ConventionsProfile, "`v1.36`, `v1.41` or `latest`",
+    "v1.36" => V1_36, "v1.41" => V1_41, "latest" => Latest
+);
 one_of!(Bootstrap, "`load` or `import`", "load" => Load, "import" => Import);
 
 impl FieldValue for CaptureContent {

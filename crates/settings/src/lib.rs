@@ -33,7 +33,7 @@ pub use secret::Secret;
 pub use source::Source;
 pub use table::{Fallback, Flag, FlagGroup, SETTINGS, Setting, nearest_settings, setting};
 pub use values::{
-    BackendChoice, Bootstrap, GpuLayers, LogLevel, Mirrors, ModelSettings, NetworkSettings,
-    RuntimeSettings, ServerSettings, Settings, TelemetrySettings,
+    BackendChoice, Bootstrap, ConventionsProfile, GpuLayers, LogLevel, Mirrors, ModelSettings,
+    NetworkSettings, RuntimeSettings, ServerSettings, Settings, TelemetrySettings,
 };
 pub use variables::{Family, Misspelt, VARIABLES, Variable, misspelt, variable};

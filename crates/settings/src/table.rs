@@ -379,6 +379,23 @@ pub const SETTINGS: &[Setting] = &[
         field: field!(telemetry.log_level),
         ..PLAIN
     },
+    Setting {
+        key: "telemetry.profile",
+        what: "The version of the GenAI conventions whose names go out: `v1.36`, `v1.41` or \
+               `latest`.",
+        default: Fallback::Unset("the latest"),
+        variables: &[Source::value("LLAMATELEMETRY_PROFILE")],
+        field: field!(telemetry.profile),
+        ..PLAIN
+    },
+    Setting {
+        key: "telemetry.openinference",
+        what: "Add OpenInference's names to each span.",
+        default: Fallback::Value("false"),
+        variables: &[Source::value("LLAMATELEMETRY_OPENINFERENCE")],
+        field: field!(telemetry.openinference),
+        ..PLAIN
+    },
 ];
 
 const SERVER_DECIDES: &str = "llama-server decides";

@@ -176,6 +176,17 @@ pub enum LogLevel {
     Error,
 }
 
+/// A version of the GenAI conventions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConventionsProfile {
+    /// Core 1.36.
+    V1_36,
+    /// Core 1.41.
+    V1_41,
+    /// Their own repository's.
+    Latest,
+}
+
 /// What is told to whom about each request. `Debug` hides headers: they carry keys.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct TelemetrySettings {
@@ -191,6 +202,11 @@ pub struct TelemetrySettings {
     pub redact_patterns: Vec<String>,
     /// The least grave lines that are exported as log records.
     pub log_level: LogLevel,
+    /// The version of the GenAI conventions that goes out; `None`: the latest, unless a standard
+    /// variable says otherwise.
+    pub profile: Option<ConventionsProfile>,
+    /// Add OpenInference's names.
+    pub openinference: bool,
     /// The standard `OTEL_*` variables that are set, by name.
     pub otel: BTreeMap<String, String>,
 }
@@ -209,6 +225,8 @@ impl fmt::Debug for TelemetrySettings {
             .field("redact", &self.redact)
             .field("redact_patterns", &self.redact_patterns)
             .field("log_level", &self.log_level)
+            .field("profile", &self.profile)
+            .field("openinference", &self.openinference)
             .field("otel", &otel)
             .finish()
     }

@@ -141,7 +141,7 @@ const OTHERS: &[(Family, &[(&str, &str)])] = &[
             ),
             (
                 "OTEL_SEMCONV_STABILITY_OPT_IN",
-                "`gen_ai_latest_experimental` takes the newest names.",
+                "`gen_ai_latest_experimental`: the latest names, unless `telemetry.profile` says otherwise.",
             ),
             (
                 "OTEL_EXPORTER_OTLP_ENDPOINT",

@@ -7,10 +7,10 @@
 mod config;
 mod console;
 mod content;
+pub mod conventions;
 mod error;
 mod limits;
 mod mapping;
-pub mod names;
 mod otlp;
 mod output;
 mod pipeline;
@@ -18,6 +18,7 @@ mod resource;
 mod sampler;
 mod value;
 
+pub use conventions::{Conventions, Profile, names};
 pub use error::TelemetryError;
 pub use limits::SpanLimits;
 pub use mapping::spans;

@@ -47,7 +47,10 @@ pub(crate) fn samples(key: &str) -> [Sample; 3] {
             text("warn", "'warn'"),
             text("error", "'error'"),
         ],
-        "network.offline" | "telemetry.console" | "telemetry.emit_event" => [
+        "network.offline"
+        | "telemetry.console"
+        | "telemetry.emit_event"
+        | "telemetry.openinference" => [
             text("true", "true"),
             sample("0", "false", "false"),
             sample("on", "true", "true"),
@@ -66,6 +69,11 @@ pub(crate) fn samples(key: &str) -> [Sample; 3] {
             text("cpu", "'cpu'"),
             text("cuda", "'cuda'"),
             text("auto", "'auto'"),
+        ],
+        "telemetry.profile" => [
+            text("v1.36", "'v1.36'"),
+            text("v1.41", "'v1.41'"),
+            text("latest", "'latest'"),
         ],
         "runtime.bootstrap" => [
             text("load", "'load'"),

@@ -2,6 +2,7 @@
 //!
 //! Every variable that is set is either followed, or named in a notice that says why it is not.
 
+mod names;
 mod otlp;
 mod reader;
 mod unmet;
@@ -9,6 +10,7 @@ mod unmet;
 pub(crate) use otlp::{Compression, Encoding, Endpoint, Identity, OtlpConfig};
 
 use crate::TelemetryError;
+use crate::conventions::Conventions;
 use crate::limits::SpanLimits;
 use crate::sampler::Sampler;
 use llamatelemetry_settings::Settings;
@@ -47,6 +49,8 @@ pub(crate) struct Config {
     pub(crate) batch: BatchConfig,
     pub(crate) sampler: Sampler,
     pub(crate) limits: SpanLimits,
+    /// The names that go out.
+    pub(crate) conventions: Conventions,
     /// Attributes of the resource, `service.name` included if a variable gives it.
     pub(crate) resource: Vec<(String, String)>,
     /// What is asked for and not done.
@@ -86,6 +90,7 @@ impl Config {
             }
             allowed && !disabled
         });
+        let conventions = names::read(variables, &settings.telemetry);
         unmet::notice(variables, &settings.telemetry);
         Ok(Self {
             console: exporters.console && !disabled,
@@ -93,6 +98,7 @@ impl Config {
             batch,
             sampler,
             limits,
+            conventions,
             resource,
             notices: Vec::new(),
         })

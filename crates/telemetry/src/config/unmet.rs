@@ -70,7 +70,6 @@ pub(super) fn notice(variables: &mut Variables<'_>, settings: &TelemetrySettings
             "OTEL_BSP_MAX_CONCURRENT_EXPORTS is set, but exports follow one another".to_owned(),
         );
     }
-    stability(variables);
     capture(variables, settings);
     for name in variables.unread() {
         let reason = REASONS
@@ -78,22 +77,6 @@ pub(super) fn notice(variables: &mut Variables<'_>, settings: &TelemetrySettings
             .find(|(start, _)| name.starts_with(start))
             .map_or("nothing here reads it", |(_, reason)| reason);
         variables.notice(format!("{name} is set, but {reason}"));
-    }
-}
-
-/// The latest experimental names are the only ones there are here.
-fn stability(variables: &mut Variables<'_>) {
-    const NAME: &str = "OTEL_SEMCONV_STABILITY_OPT_IN";
-    let Some(list) = variables.text(NAME) else {
-        return;
-    };
-    if list
-        .split(',')
-        .all(|value| value.trim() != "gen_ai_latest_experimental")
-    {
-        variables.notice(format!(
-            "{NAME} is set, but only gen_ai_latest_experimental can be had"
-        ));
     }
 }
 

@@ -37,13 +37,14 @@ impl Otlp {
         config: OtlpConfig,
         batch: BatchConfig,
         resource: &Resource,
+        schema_url: &str,
     ) -> Result<Self, TelemetryError> {
         let scope = InstrumentationScope {
             name: names::SCOPE.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..InstrumentationScope::default()
         };
-        let origin = Origin::new(resource, &scope, names::SCHEMA_URL);
+        let origin = Origin::new(resource, &scope, schema_url);
         let spool = Spool::in_memory(origin, MEMORY_LIMIT);
         Ok(Self {
             batch,

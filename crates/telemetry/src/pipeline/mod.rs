@@ -7,6 +7,7 @@ mod queue;
 
 use crate::config::Config;
 use crate::console::Console;
+use crate::conventions::Conventions;
 use crate::limits::SpanLimits;
 use crate::otlp::Otlp;
 use crate::output::Output;
@@ -50,6 +51,7 @@ struct Worker {
     outputs: Vec<Arc<dyn Output>>,
     sampler: Sampler,
     limits: SpanLimits,
+    conventions: Conventions,
 }
 
 impl Telemetry {
@@ -70,7 +72,14 @@ impl Telemetry {
         }
         let otlp = config
             .otlp
-            .map(|otlp| Otlp::start(otlp, config.batch, &resource))
+            .map(|otlp| {
+                Otlp::start(
+                    otlp,
+                    config.batch,
+                    &resource,
+                    config.conventions.schema_url(),
+                )
+            })
             .transpose()?
             .map(Arc::new);
         outputs.extend(otlp.clone().map(|otlp| otlp as Arc<dyn Output>));
@@ -84,6 +93,7 @@ impl Telemetry {
                 outputs: outputs.clone(),
                 sampler: config.sampler,
                 limits: config.limits,
+                conventions: config.conventions,
             };
             worker.start()?;
         }
@@ -222,7 +232,10 @@ impl Worker {
         match item {
             Item::Record(record) => {
                 if self.sampler.keeps(record.trace_id, record.parent.as_ref()) {
-                    let spans = mapping::spans(&record, &self.limits);
+                    let mut spans = mapping::spans(&record, &self.limits);
+                    for span in &mut spans {
+                        self.conventions.translate(span);
+                    }
                     for output in &self.outputs {
                         output.spans(&spans);
                     }

@@ -18,7 +18,7 @@ fn what_is_not_followed_is_named() {
         ("OTEL_RESOURCE_ATTRIBUTES", "nonsense"),
         ("OTEL_PROPAGATORS", "tracecontext,baggage"),
         ("OTEL_BSP_MAX_CONCURRENT_EXPORTS", "4"),
-        ("OTEL_SEMCONV_STABILITY_OPT_IN", "http"),
+        ("OTEL_SEMCONV_STABILITY_OPT_IN", "http,gen_ai_dup"),
         (
             "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
             "SPAN_AND_EVENT",
@@ -38,10 +38,10 @@ fn what_is_not_followed_is_named() {
     OTEL_EXPORTER_OTLP_COMPRESSION: there is no compression "zstd" here, only gzip and none
     OTEL_EXPORTER_OTLP_HEADERS is no list of key=value pairs, so no headers are sent
     OTEL_EXPORTER_OTLP_TIMEOUT is no whole number; the default is used
+    OTEL_SEMCONV_STABILITY_OPT_IN: of the GenAI conventions only gen_ai_latest_experimental is known
     OTEL_METRICS_EXPORTER is set, but metrics are not exported yet
     OTEL_PROPAGATORS is set, but trace context travels as tracecontext only
     OTEL_BSP_MAX_CONCURRENT_EXPORTS is set, but exports follow one another
-    OTEL_SEMCONV_STABILITY_OPT_IN is set, but only gen_ai_latest_experimental can be had
     OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT is set, but another setting turns capture off
     OTEL_CONFIG_FILE is set, but configuration files are not read
     OTEL_EXPORTER_OTLP_METRICS_HEADERS is set, but metrics are not exported yet
