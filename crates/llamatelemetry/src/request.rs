@@ -332,6 +332,10 @@ impl Request {
             Address::Unix(_) => None,
         };
         let ended_at = record.started_at + record.phases.total;
+        complete_slot(
+            &mut record,
+            sent.clock.headers_at().map(|at| self.called.wall(at)),
+        );
         complete_draft(&mut record, ended_at);
         if let Some(exit) = exit {
             record.marks.push(Mark {
@@ -373,6 +377,18 @@ impl Drop for Request {
             end
         };
         self.leave_record(end);
+    }
+}
+
+/// The response headers leave the server when the slot begins: they stand in for a log line that
+/// is not here yet.
+fn complete_slot(record: &mut RequestRecord, headers_at: Option<SystemTime>) {
+    let known = |mark: &Mark| matches!(mark.kind, MarkKind::SlotAcquired { .. });
+    if let Some((slot, at)) = record.slot.zip(headers_at)
+        && !record.marks.iter().any(known)
+    {
+        let kind = MarkKind::SlotAcquired { slot };
+        record.marks.insert(0, Mark { at, kind });
     }
 }
 

@@ -1,7 +1,8 @@
 //! What a good day looks like.
 
-use crate::{engine, greedy, run};
-use llamatelemetry::{ChatMessage, GenerateOptions};
+use crate::{engine, engine_with, greedy, run};
+use llamatelemetry::{ChatMessage, EnergyMethod, GenerateOptions};
+use llamatelemetry_record::{Energy, OutputType};
 
 #[test]
 fn chat_at_temperature_zero_repeats_itself() {
@@ -89,6 +90,93 @@ fn a_json_schema_binds_the_answer() {
         let answer = engine.chat(&question, &options).await.unwrap();
         let document: serde_json::Value = serde_json::from_str(&answer.text).unwrap();
         assert!(document["city"].is_string(), "{document}");
+        engine.unload().await;
+    });
+}
+
+#[test]
+fn energy_is_what_the_sink_says() {
+    run(async {
+        let (engine, kept) = engine().await;
+        kept.measures(Energy {
+            joules: 6.0,
+            prefill_joules: None,
+            decode_joules: Some(4.5),
+            error: 0.5,
+            method: EnergyMethod::CounterAndPower,
+        });
+        let answer = engine.infer("One, two,", &greedy(3)).await.unwrap();
+        let document = serde_json::to_value(&answer).unwrap();
+        let expected = serde_json::json!({
+            "joules": 6.0, "joules_per_token": 2.0, "decode_joules": 4.5, "error": 0.5,
+            "method": "counter+power",
+        });
+        assert_eq!(document["energy"], expected);
+        engine.unload().await;
+    });
+}
+
+#[test]
+fn a_request_can_be_watched_while_it_runs() {
+    run(async {
+        let (engine, kept) = engine().await;
+        let mut stream = engine.stream("One, two,", &greedy(8)).await.unwrap();
+        let live = kept.live()[0].clone();
+        assert_eq!(live.span_id, stream.trace_context().span_id);
+        assert!(live.progress().slot_started.is_some());
+        assert_eq!(live.progress().first_delta, None);
+        for deltas in 1..=3 {
+            stream.next().await.unwrap().expect("the answer goes on");
+            assert_eq!(live.progress().deltas, deltas);
+        }
+        let progress = live.progress();
+        assert!(progress.slot_started < progress.first_delta);
+        assert!(progress.first_delta < progress.last_delta);
+        stream.finish().await.unwrap();
+        assert_eq!(kept.records()[0].deltas, live.progress().deltas);
+        engine.unload().await;
+    });
+}
+
+#[test]
+fn what_the_caller_says_of_the_request_is_in_its_record() {
+    run(async {
+        let (engine, kept) = engine_with(|settings| settings.server.port = Some(0)).await;
+        let headers = [
+            (
+                "traceparent",
+                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            ),
+            ("tracestate", "vendor=1"),
+            ("baggage", "user.id=al%20ice"),
+        ];
+        let failed = engine
+            .infer("One,", &greedy(1))
+            .await
+            .unwrap()
+            .trace_context;
+        let options = GenerateOptions {
+            conversation_id: Some("c1".into()),
+            retry_of: vec![failed],
+            json_schema: Some(serde_json::json!({"type": "integer"})),
+            ..greedy(2).caused_by(headers)
+        };
+        engine.infer("A number:", &options).await.unwrap();
+        let record = kept.records()[1].clone();
+        let parent = record.parent.expect("a parent");
+        assert_eq!(record.trace_id, parent.trace_id);
+        assert_eq!(parent.span_id.to_string(), "b7ad6b7169203331");
+        assert_eq!(record.trace_state.as_ref().unwrap().as_str(), "vendor=1");
+        assert_eq!(
+            record.baggage,
+            [("user.id".to_owned(), "al ice".to_owned())]
+        );
+        assert_eq!(record.retries_of, [failed]);
+        assert_eq!(record.parameters.output, Some(OutputType::Json));
+        assert_eq!(record.quantization.as_deref(), Some("Q4_1"));
+        let (host, port) = record.server.clone().expect("it listens on TCP");
+        assert_eq!(host, "127.0.0.1");
+        assert_ne!(port, 0);
         engine.unload().await;
     });
 }

@@ -1,8 +1,7 @@
 //! What a bad day looks like.
 
-use crate::{engine, engine_with, greedy, run};
+use crate::{engine, engine_with, greedy, kill_server, run};
 use llamatelemetry::{ChatMessage, ErrorKind, FinishReason, GenerateOptions};
-use std::process::Command;
 use std::time::Duration;
 
 #[test]
@@ -18,21 +17,7 @@ fn a_killed_server_is_an_error_that_shows_its_last_lines() {
             .await
             .unwrap();
         stream.next().await.unwrap().expect("the answer begins");
-        let pid = engine
-            .server()
-            .live()
-            .await
-            .unwrap()
-            .process()
-            .pid()
-            .to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-KILL", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        kill_server(&engine).await;
         let error = loop {
             match stream.next().await {
                 Ok(Some(_)) => {}

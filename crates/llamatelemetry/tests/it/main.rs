@@ -3,27 +3,80 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod answers;
+mod causes;
 mod failures;
+mod log;
+mod marks;
 mod timed;
+mod tools;
 
 use llamatelemetry::settings::Settings;
 use llamatelemetry::{GenerateOptions, InferenceEngine, LoadOptions, RequestRecord, Sink};
+use llamatelemetry_record::{Energy, Happening, LiveRequest, LoggedLine};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-/// Keeps every record.
+/// Keeps everything that a sink gets.
 #[derive(Default)]
-pub(crate) struct Kept(Mutex<Vec<Arc<RequestRecord>>>);
+pub(crate) struct Kept {
+    records: Mutex<Vec<Arc<RequestRecord>>>,
+    live: Mutex<Vec<Arc<LiveRequest>>>,
+    happenings: Mutex<Vec<Happening>>,
+    lines: Mutex<Vec<LoggedLine>>,
+    /// What is said of each request's energy.
+    energy: Mutex<Option<Energy>>,
+}
 
 impl Sink for Kept {
     fn record(&self, record: Arc<RequestRecord>) {
-        self.0.lock().unwrap().push(record);
+        self.records.lock().unwrap().push(record);
+    }
+
+    fn started(&self, live: &Arc<LiveRequest>) {
+        self.live.lock().unwrap().push(live.clone());
+    }
+
+    fn happened(&self, happening: Happening) {
+        self.happenings.lock().unwrap().push(happening);
+    }
+
+    fn logged(&self, line: LoggedLine) {
+        self.lines.lock().unwrap().push(line);
+    }
+
+    fn energy(&self, _record: &RequestRecord) -> Option<Energy> {
+        *self.energy.lock().unwrap()
     }
 }
 
 impl Kept {
     pub(crate) fn records(&self) -> Vec<Arc<RequestRecord>> {
-        self.0.lock().unwrap().clone()
+        self.records.lock().unwrap().clone()
     }
+
+    pub(crate) fn live(&self) -> Vec<Arc<LiveRequest>> {
+        self.live.lock().unwrap().clone()
+    }
+
+    pub(crate) fn happenings(&self) -> Vec<Happening> {
+        self.happenings.lock().unwrap().clone()
+    }
+
+    pub(crate) fn lines(&self) -> Vec<LoggedLine> {
+        self.lines.lock().unwrap().clone()
+    }
+
+    pub(crate) fn measures(&self, energy: Energy) {
+        *self.energy.lock().unwrap() = Some(energy);
+    }
+}
+
+/// Kills the engine's server as an accident would.
+pub(crate) async fn kill_server(engine: &InferenceEngine) {
+    let live = engine.server().live().await.unwrap();
+    let pid = live.process().pid().to_string();
+    let killed = Command::new("kill").args(["-KILL", &pid]).status();
+    assert!(killed.unwrap().success());
 }
 
 /// An engine on the test home's runtime with the small model.
@@ -35,18 +88,22 @@ pub(crate) async fn engine() -> (InferenceEngine, Arc<Kept>) {
 pub(crate) async fn engine_with(
     change: impl FnOnce(&mut Settings),
 ) -> (InferenceEngine, Arc<Kept>) {
-    llamatelemetry_testbed::runtime();
     llamatelemetry_testbed::smollm2();
+    engine_of("smollm2", change).await
+}
+
+/// The same with another model.
+pub(crate) async fn engine_of(
+    model: &str,
+    change: impl FnOnce(&mut Settings),
+) -> (InferenceEngine, Arc<Kept>) {
+    llamatelemetry_testbed::runtime();
     let kept = Arc::new(Kept::default());
     let mut settings = llamatelemetry_testbed::settings();
     change(&mut settings);
     let options = LoadOptions::new(settings).with_sink(kept.clone());
-    (
-        InferenceEngine::load_model("smollm2", options)
-            .await
-            .unwrap(),
-        kept,
-    )
+    let engine = InferenceEngine::load_model(model, options).await.unwrap();
+    (engine, kept)
 }
 
 /// Runs a test's async body on a runtime of its own.

@@ -1,6 +1,6 @@
 //! Figures, measured with the machine to themselves.
 
-use crate::{engine, greedy, run};
+use crate::{engine, engine_with, greedy, run};
 use llamatelemetry::{ChatMessage, FinishReason, InferResult, RequestRecord};
 use std::time::{Duration, Instant};
 
@@ -108,5 +108,51 @@ fn dropping_a_stream_frees_its_slot() {
         assert_eq!(record.finish_reason, Some(FinishReason::Cancelled));
         assert!(record.phases.decode.is_some());
         engine.unload().await;
+    });
+}
+
+#[test]
+fn the_second_request_on_one_slot_queues_for_what_the_first_has_left() {
+    run(async {
+        let (engine, kept) = engine_with(|settings| settings.server.parallel = Some(1)).await;
+        let mut seen = Vec::new();
+        for attempt in 0..ATTEMPTS {
+            let long = format!("{attempt}. Once upon a time");
+            let mut options = greedy(160);
+            options.extra.insert("ignore_eos".into(), true.into());
+            let mut first = engine.stream(&long, &options).await.unwrap();
+            first
+                .next()
+                .await
+                .unwrap()
+                .expect("the only slot is at work");
+            let (short, second_options) = (format!("{attempt}. The second"), greedy(4));
+            let (first, second) =
+                tokio::join!(first.finish(), engine.infer(&short, &second_options));
+            let (first, second) = (first.unwrap(), second.unwrap());
+            let records = kept.records();
+            let record = |answer: &InferResult| {
+                let span_id = answer.trace_context.span_id;
+                let mut records = records.iter();
+                records
+                    .find(|record| record.span_id == span_id)
+                    .unwrap()
+                    .clone()
+            };
+            let (first, second) = (record(&first), record(&second));
+            let first_ends = first.started_at + first.phases.total;
+            let left = first_ends.duration_since(second.started_at).unwrap();
+            let queue = second.phases.queue.unwrap();
+            println!("queue {queue:?}, the first had {left:?} left");
+            assert!(
+                left > Duration::from_millis(100),
+                "the first was still at work"
+            );
+            if queue.abs_diff(left) <= Duration::from_millis(5) {
+                return engine.unload().await;
+            }
+            seen.push((queue, left));
+        }
+        panic!("no second request queues for what the first has left: {seen:#?}");
     });
 }

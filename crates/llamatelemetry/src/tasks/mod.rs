@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 const LAUNCHES_KEPT: usize = 1024;
 /// Marks of one task at most.
 const MARKS_KEPT: usize = 128;
+/// Requests that ended before their launch was told, at most.
+const ENDED_KEPT: usize = 32;
 /// Lines that wait for their request to be known, at most.
 const LINES_HELD: usize = 256;
 /// A slot's launch line and the response headers leave the server together; so far apart they may
@@ -33,6 +35,8 @@ pub(crate) struct Tasks {
 struct State {
     /// Requests in flight.
     requests: Vec<InFlight>,
+    /// Requests that ended before their launch was told, oldest first: their lines may still come.
+    ended: VecDeque<(InFlight, PhaseClock, Option<u32>)>,
     /// The last launches, oldest first.
     launches: VecDeque<Launch>,
     /// Lines of tasks whose request is not known yet, oldest first.
@@ -108,6 +112,7 @@ impl Tasks {
                     marks: vec![(at, MarkKind::SlotAcquired { slot })],
                 };
                 state.remember(launch);
+                state.claim_late();
                 self.changed.notify_all();
             }
             Some(event) => state.mark(id, at, event),
@@ -172,9 +177,7 @@ impl Tasks {
                 })
                 .collect(),
         });
-        state
-            .requests
-            .retain(|in_flight| in_flight.context.span_id != request);
+        state.leave(request, clock, slot);
         (told, state.release())
     }
 
@@ -187,6 +190,42 @@ impl Tasks {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl InFlight {
+    /// Finds its task among the launches. `true` once it is known.
+    fn claim(
+        &mut self,
+        launches: &mut VecDeque<Launch>,
+        clock: &PhaseClock,
+        slot: Option<u32>,
+    ) -> bool {
+        let Some(headers) = clock.headers_at() else {
+            return false;
+        };
+        if self.claimed {
+            return true;
+        }
+        let until = clock.first_delta().unwrap_or(headers + LAUNCH_LINE_SKEW);
+        let pid = self.pid;
+        let mut candidates: Vec<&mut Launch> = launches
+            .iter_mut()
+            .filter(|launch| launch.id.pid == pid && launch.request.is_none())
+            .filter(|launch| (clock.sent()..=until).contains(&launch.at))
+            .filter(|launch| slot.is_none_or(|slot| slot == launch.slot))
+            .collect();
+        if candidates.len() > 1 {
+            candidates.retain(|launch| {
+                let apart = launch.at.max(headers) - launch.at.min(headers);
+                apart <= LAUNCH_LINE_SKEW
+            });
+        }
+        if let [launch] = &mut candidates[..] {
+            launch.request = Some(self.context);
+            self.claimed = true;
+        }
+        self.claimed
     }
 }
 
@@ -227,39 +266,33 @@ impl State {
 
     /// Finds the task of a request. `true` once it is known.
     fn claim(&mut self, request: SpanId, clock: &PhaseClock, slot: Option<u32>) -> bool {
-        let Some(in_flight) = self
-            .requests
-            .iter_mut()
-            .find(|in_flight| in_flight.context.span_id == request)
-        else {
+        let mut requests = self.requests.iter_mut();
+        let Some(in_flight) = requests.find(|of| of.context.span_id == request) else {
             return true;
         };
-        let Some(headers) = clock.headers_at() else {
-            return false;
+        in_flight.claim(&mut self.launches, clock, slot)
+    }
+
+    /// A request ended; if its launch is not told yet, its lines may still come.
+    fn leave(&mut self, request: SpanId, clock: &PhaseClock, slot: Option<u32>) {
+        let mut requests = self.requests.iter();
+        let Some(index) = requests.position(|of| of.context.span_id == request) else {
+            return;
         };
-        if in_flight.claimed {
-            return true;
+        let in_flight = self.requests.swap_remove(index);
+        if !in_flight.claimed && clock.headers_at().is_some() {
+            if self.ended.len() == ENDED_KEPT {
+                self.ended.pop_front();
+            }
+            self.ended.push_back((in_flight, clock.clone(), slot));
         }
-        let until = clock.first_delta().unwrap_or(headers + LAUNCH_LINE_SKEW);
-        let pid = in_flight.pid;
-        let mut candidates: Vec<&mut Launch> = self
-            .launches
-            .iter_mut()
-            .filter(|launch| launch.id.pid == pid && launch.request.is_none())
-            .filter(|launch| (clock.sent()..=until).contains(&launch.at))
-            .filter(|launch| slot.is_none_or(|slot| slot == launch.slot))
-            .collect();
-        if candidates.len() > 1 {
-            candidates.retain(|launch| {
-                let apart = launch.at.max(headers) - launch.at.min(headers);
-                apart <= LAUNCH_LINE_SKEW
-            });
-        }
-        if let [launch] = &mut candidates[..] {
-            launch.request = Some(in_flight.context);
-            in_flight.claimed = true;
-        }
-        in_flight.claimed
+    }
+
+    /// Finds the tasks of requests that ended before their launch was told.
+    fn claim_late(&mut self) {
+        let launches = &mut self.launches;
+        self.ended
+            .retain_mut(|(request, clock, slot)| !request.claim(launches, clock, *slot));
     }
 
     /// The answer names its slot: a task in another one was another request's.
@@ -307,3 +340,6 @@ impl State {
         requests.any(|request| request.pid == id.pid && !request.claimed)
     }
 }
+
+#[cfg(test)]
+mod tests;
