@@ -8,6 +8,7 @@
 //! What the hardware does not tell is `None`; what is not there at all is an [`Absence`] with a
 //! reason. `docs/gpu.md` defines every figure.
 
+mod amd;
 mod clock;
 #[cfg(test)]
 mod fake;
@@ -25,6 +26,7 @@ mod source;
 mod subscription;
 mod worker;
 
+pub use amd::AmdSource;
 pub use nvml::NvmlSource;
 pub use rapl::Rapl;
 pub use sample::{
@@ -60,7 +62,7 @@ impl SamplerConfig {
     /// This machine's GPUs and processors. Nothing is asked before the sampler starts.
     pub fn this_machine() -> Self {
         Self::of(
-            vec![Box::<NvmlSource>::default()],
+            vec![Box::<NvmlSource>::default(), Box::<AmdSource>::default()],
             vec![Box::<Rapl>::default()],
         )
     }
