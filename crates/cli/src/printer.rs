@@ -48,6 +48,8 @@ pub(crate) struct Printer {
     err: Style,
     width: Option<usize>,
     out_is_terminal: bool,
+    /// Whether terminals here understand more than letters.
+    smart: bool,
     screen: Arc<Screen>,
 }
 
@@ -78,6 +80,7 @@ impl Printer {
             err,
             width: width(environment),
             out_is_terminal: io::stdout().is_terminal(),
+            smart,
             screen: Arc::new(Screen::new(talk, bars, err)),
         }
     }
@@ -134,7 +137,17 @@ impl Printer {
 
     /// A table as data.
     pub(crate) fn table(&self, table: &Table) -> io::Result<()> {
-        self.data(&table.render(self.width, self.out))
+        self.data(&self.render(table))
+    }
+
+    /// A table as the text that [`Self::table`] writes.
+    pub(crate) fn render(&self, table: &Table) -> String {
+        table.render(self.width, self.out)
+    }
+
+    /// Whether data can be drawn over again: on a terminal that understands it.
+    pub(crate) fn redraws(&self) -> bool {
+        self.out_is_terminal && self.smart
     }
 
     /// The one JSON document of a command.
@@ -144,6 +157,15 @@ impl Printer {
             body,
         };
         self.line(serde_json::to_string_pretty(&document)?)
+    }
+
+    /// One of many JSON documents, in a line of its own.
+    pub(crate) fn document_line(&self, body: &impl Serialize) -> io::Result<()> {
+        let document = Document {
+            schema_version: SCHEMA_VERSION,
+            body,
+        };
+        self.line(serde_json::to_string(&document)?)
     }
 
     /// A JSON document that has its version already, in one line of a stream or as a whole.

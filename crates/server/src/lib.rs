@@ -43,7 +43,7 @@ pub use error::ServerError;
 pub use exit::{Exit, ExitClass};
 pub use listener::Listener;
 pub use log_line::{LogLevel, LogLine, SlotLaunch};
-pub use place::{Launches, launches};
+pub use place::{Launches, launches, runtime_folder};
 pub use process::ServerProcess;
 pub use slot_line::{SlotEvent, SlotLine};
 pub use spec::{LaunchSpec, Listen};

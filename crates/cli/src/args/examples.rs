@@ -95,7 +95,8 @@ Exit code 1 if a file is broken or llama.cpp would refuse it.";
 pub(super) const GPU: &str = "\
 Examples:
   llt gpu
-  llt gpu --json";
+  llt gpu --watch
+  llt gpu --watch --json > samples.jsonl";
 
 pub(super) const DOCTOR: &str = "\
 Examples:

@@ -63,9 +63,9 @@ pub(crate) enum Command {
     /// GGUF files: look into them, check them
     #[command(subcommand, after_help = examples::GGUF)]
     Gguf(GgufCommand),
-    /// The GPUs of this machine
+    /// The GPUs of this machine and what they do now
     #[command(after_help = examples::GPU)]
-    Gpu,
+    Gpu(GpuArgs),
     /// What is wrong on this machine, and what to do about it
     #[command(after_help = examples::DOCTOR)]
     Doctor,
@@ -274,6 +274,13 @@ pub(crate) enum ConfigCommand {
         #[arg(long)]
         origin: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GpuArgs {
+    /// Show it again every second until Ctrl-C; elsewhere than on a terminal in lines
+    #[arg(short, long)]
+    pub(crate) watch: bool,
 }
 
 #[derive(Debug, Args)]

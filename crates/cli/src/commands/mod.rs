@@ -77,7 +77,7 @@ fn execute(args: Cli, environment: Environment, printer: &Printer) -> anyhow::Re
         Command::Runtime(command) => runtime::runtime(&command, &session),
         Command::Models(command) => models::models(&command, &session),
         Command::Gguf(command) => gguf::gguf(&command, &session),
-        Command::Gpu => gpu::gpu(&session),
+        Command::Gpu(args) => gpu::gpu(&args, &session),
         Command::Doctor => doctor::doctor(&session),
         Command::Config(command) => config::config(&command, &session),
         Command::Completions(args) => completions::completions(&args, &session),
@@ -102,7 +102,7 @@ fn add_flags(command: &Command, flags: &mut Flags) -> anyhow::Result<()> {
         Command::Runtime(RuntimeCommand::List | RuntimeCommand::Remove { .. })
         | Command::Models(_)
         | Command::Gguf(_)
-        | Command::Gpu
+        | Command::Gpu(_)
         | Command::Doctor
         | Command::Config(_)
         | Command::Completions(_) => Ok(()),

@@ -56,7 +56,40 @@ fn the_machine_is_a_document() {
     let json = Llt::new().run(&["gpu", "--json"]).json();
     assert_eq!(json["os"], "linux");
     assert!(json["gpus"].is_object());
+    let sample = &json["sample"];
+    assert_eq!(sample["detail"], "full");
+    assert!(sample["host"]["cpu_utilization"].is_f64());
+    for gpu in sample["gpus"].as_array().unwrap() {
+        assert!(gpu["device"]["name"].is_string());
+    }
+    // What is not there is told with a reason.
+    for absence in sample["absences"].as_array().unwrap() {
+        assert_ne!(absence["reason"], "");
+    }
     assert_eq!(Llt::new().run(&["gpu"]).code, Some(0));
+}
+
+#[test]
+fn the_machine_is_watched_until_nobody_reads() {
+    use std::io::BufRead as _;
+    let llt = Llt::new();
+    let mut child = llt
+        .command(&["gpu", "--watch", "--json"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    let moments: Vec<u64> = (0..2)
+        .map(|_| {
+            let line = lines.next().unwrap().unwrap();
+            let sample: serde_json::Value = serde_json::from_str(&line).unwrap();
+            assert_eq!(sample["schema_version"], 1);
+            sample["monotonic_ns"].as_u64().unwrap()
+        })
+        .collect();
+    assert!(moments[0] < moments[1]);
+    drop(lines);
+    assert!(child.wait().unwrap().success());
 }
 
 fn executable(path: &std::path::Path) {

@@ -28,8 +28,9 @@ impl Meeting {
     /// In a folder that only this user can look into.
     pub(super) fn in_folder(folder: &Path) -> Self {
         Self {
-            lock: folder.join(format!("sampler-{VERSION}.lock")),
-            socket: folder.join(format!("sampler-{VERSION}.sock")),
+            // Not `*.lock`: those are launches', and are removed with what lies beside them.
+            lock: folder.join(format!("sampler-{VERSION}")),
+            socket: folder.join(format!("sampler-{VERSION}.socket")),
         }
     }
 

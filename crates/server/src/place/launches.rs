@@ -1,6 +1,6 @@
 //! Which launches are in the runtime folder, alive and dead.
 
-use super::folder;
+use super::runtime_folder;
 use crate::ServerError;
 use llamatelemetry_settings::Environment;
 use std::fs::File;
@@ -20,7 +20,7 @@ pub struct Launches {
 /// Looks at the runtime folder and removes nothing. Fails where no server could be launched,
 /// because the folder cannot be used or is not private.
 pub fn launches(environment: &Environment) -> Result<Launches, ServerError> {
-    let folder = folder(environment)?;
+    let folder = runtime_folder(environment)?;
     let entries = std::fs::read_dir(&folder).map_err(|source| ServerError::RuntimeFolder {
         path: folder.clone(),
         source,

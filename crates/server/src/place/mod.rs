@@ -37,7 +37,7 @@ pub(crate) struct Place {
 impl Place {
     /// Makes a place for one launch, and removes those of dead owners.
     pub(crate) fn take(environment: &Environment) -> Result<Self, ServerError> {
-        let folder = folder(environment)?;
+        let folder = runtime_folder(environment)?;
         clean(&folder);
         loop {
             let name = next_name().map_err(|source| ServerError::RuntimeFolder {
@@ -121,8 +121,9 @@ impl Drop for Place {
     }
 }
 
-/// The folder: `$XDG_RUNTIME_DIR/llamatelemetry`, else `/tmp/llamatelemetry-UID`.
-fn folder(environment: &Environment) -> Result<PathBuf, ServerError> {
+/// The folder of this user's sockets and locks, made private if it is not there yet:
+/// `$XDG_RUNTIME_DIR/llamatelemetry`, else `/tmp/llamatelemetry-UID`.
+pub fn runtime_folder(environment: &Environment) -> Result<PathBuf, ServerError> {
     let path = environment
         .get_os("XDG_RUNTIME_DIR")
         .map(PathBuf::from)
