@@ -2,7 +2,7 @@
 
 use crate::{
     BackendChoice, Bootstrap, CaptureContent, ConventionsProfile, GpuLayers, Home, LogLevel,
-    Secret, Settings, redact,
+    Secret, Settings, TelemetryBackend, redact,
 };
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
@@ -270,6 +270,11 @@ one_of!(LogLevel, "`trace`, `debug`, `info`, `warn` or `error`",
 one_of!(
     ConventionsProfile, "`v1.36`, `v1.41` or `latest`",
     "v1.36" => V1_36, "v1.41" => V1_41, "latest" => Latest
+);
+one_of!(
+    TelemetryBackend, "`grafana`, `langfuse`, `phoenix`, `mlflow` or `wandb`",
+    "grafana" => Grafana, "langfuse" => Langfuse, "phoenix" => Phoenix, "mlflow" => Mlflow,
+    "wandb" => Wandb
 );
 one_of!(Bootstrap, "`load` or `import`", "load" => Load, "import" => Import);
 

@@ -51,6 +51,11 @@ impl Home {
         self.root.join("tools")
     }
 
+    /// What is kept of telemetry.
+    pub fn telemetry(&self) -> PathBuf {
+        self.root.join("telemetry")
+    }
+
     /// Makes a folder below the home, private to the user, and returns it.
     pub fn ensure(&self, folder: PathBuf) -> Result<PathBuf, SettingsError> {
         use std::os::unix::fs::DirBuilderExt as _;

@@ -5,6 +5,7 @@
 //! value came from. The process environment is read in exactly one place,
 //! [`Environment::from_process`], and every variable that is read stands in [`VARIABLES`].
 
+mod byte_size;
 mod capture;
 mod environment;
 mod error;
@@ -22,6 +23,7 @@ mod table;
 mod values;
 mod variables;
 
+pub use byte_size::ByteSize;
 pub use capture::CaptureContent;
 pub use environment::Environment;
 pub use error::SettingsError;
@@ -34,6 +36,7 @@ pub use source::Source;
 pub use table::{Fallback, Flag, FlagGroup, SETTINGS, Setting, nearest_settings, setting};
 pub use values::{
     BackendChoice, Bootstrap, ConventionsProfile, GpuLayers, LogLevel, Mirrors, ModelSettings,
-    NetworkSettings, RuntimeSettings, ServerSettings, Settings, TelemetrySettings,
+    NetworkSettings, RuntimeSettings, ServerSettings, Settings, TelemetryBackend,
+    TelemetrySettings,
 };
 pub use variables::{Family, Misspelt, VARIABLES, Variable, misspelt, variable};

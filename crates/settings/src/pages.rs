@@ -92,6 +92,7 @@ fn title(family: Family) -> &'static str {
         Family::Llama => "llama.cpp's",
         Family::Hub => "The model hub's",
         Family::OpenTelemetry => "OpenTelemetry's",
+        Family::Backends => "Telemetry backends'",
         Family::Network => "Proxies and certificates",
         Family::Programs => "Compilers and other programs",
         Family::System => "Terminal and system",

@@ -24,9 +24,16 @@ pub fn variable(name: &str, value: &str) -> String {
 /// Whether a variable of this name holds a secret.
 pub fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    ["TOKEN", "HEADERS", "SECRET", "PASSWORD", "API_KEY"]
-        .iter()
-        .any(|word| name.ends_with(word))
+    [
+        "TOKEN",
+        "HEADERS",
+        "SECRET",
+        "PASSWORD",
+        "API_KEY",
+        "SECRET_KEY",
+    ]
+    .iter()
+    .any(|word| name.ends_with(word))
 }
 
 #[cfg(test)]

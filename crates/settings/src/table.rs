@@ -396,6 +396,33 @@ pub const SETTINGS: &[Setting] = &[
         field: field!(telemetry.openinference),
         ..PLAIN
     },
+    Setting {
+        key: "telemetry.backend",
+        what: "A known backend to send to: its address, headers and protocol come from its own \
+               variables.",
+        default: Fallback::Unset("only where the standard variables say"),
+        variables: &[Source::value("LLAMATELEMETRY_OTEL_BACKEND")],
+        field: field!(telemetry.backend),
+        ..PLAIN
+    },
+    Setting {
+        key: "telemetry.file",
+        what: "File that every signal is appended to, as OTLP's JSON, an export a line.",
+        default: Fallback::Unset("no file"),
+        variables: &[Source::value("LLAMATELEMETRY_OTEL_FILE")],
+        flag: Some(Flag::value("otel-file", "FILE", FlagGroup::Server)),
+        field: field!(telemetry.file),
+        ..PLAIN
+    },
+    Setting {
+        key: "telemetry.spool_limit",
+        what: "Bytes on disk that signals may take which could not be sent yet, all processes of \
+               the home together; 0 keeps them in memory only.",
+        default: Fallback::Value("64MiB"),
+        variables: &[Source::value("LLAMATELEMETRY_OTEL_SPOOL_LIMIT")],
+        field: field!(telemetry.spool_limit),
+        ..PLAIN
+    },
 ];
 
 const SERVER_DECIDES: &str = "llama-server decides";

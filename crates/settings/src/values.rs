@@ -1,6 +1,6 @@
 //! The settings themselves: plain data with defaults.
 
-use crate::{CaptureContent, Environment, Home, Secret, redact};
+use crate::{ByteSize, CaptureContent, Environment, Home, Secret, redact};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -207,8 +207,30 @@ pub struct TelemetrySettings {
     pub profile: Option<ConventionsProfile>,
     /// Add OpenInference's names.
     pub openinference: bool,
+    /// A known backend that signals are sent to.
+    pub backend: Option<TelemetryBackend>,
+    /// File that every signal is appended to as OTLP's JSON, a line an export.
+    pub file: Option<PathBuf>,
+    /// Bytes that signals which cannot be sent yet may take on disk, all processes of this home
+    /// together; 0: they wait in memory.
+    pub spool_limit: ByteSize,
     /// The standard `OTEL_*` variables that are set, by name.
     pub otel: BTreeMap<String, String>,
+}
+
+/// A backend whose address, headers and protocol are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TelemetryBackend {
+    /// Grafana Cloud.
+    Grafana,
+    /// Langfuse.
+    Langfuse,
+    /// Arize Phoenix.
+    Phoenix,
+    /// `MLflow`.
+    Mlflow,
+    /// Weights & Biases Weave.
+    Wandb,
 }
 
 impl fmt::Debug for TelemetrySettings {
@@ -227,6 +249,9 @@ impl fmt::Debug for TelemetrySettings {
             .field("log_level", &self.log_level)
             .field("profile", &self.profile)
             .field("openinference", &self.openinference)
+            .field("backend", &self.backend)
+            .field("file", &self.file)
+            .field("spool_limit", &self.spool_limit)
             .field("otel", &otel)
             .finish()
     }

@@ -17,6 +17,14 @@ pub enum TelemetryError {
         #[source]
         source: Option<InvalidUri>,
     },
+    /// A backend was chosen, and something that it needs is not said.
+    #[error("{backend} needs {variable}")]
+    Backend {
+        /// How people call it.
+        backend: &'static str,
+        /// The variable that is not set.
+        variable: &'static str,
+    },
     /// A certificate or key could not be read.
     #[error("cannot read the certificate or key {path}")]
     Certificate {
@@ -31,6 +39,15 @@ pub enum TelemetryError {
     NotPem {
         /// The file.
         path: PathBuf,
+    },
+    /// The file that signals are to be appended to cannot be opened.
+    #[error("cannot write telemetry to {path}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
     },
     /// The system gave no thread.
     #[error("cannot start the thread {name:?}")]
@@ -50,10 +67,16 @@ impl TelemetryError {
             Self::Endpoint { variable, .. } => vec![format!(
                 "set {variable} to an address such as http://localhost:4318, or unset it"
             )],
+            Self::Backend { variable, .. } => vec![format!(
+                "set {variable}, or choose no backend (telemetry.backend)"
+            )],
             Self::Certificate { .. } | Self::NotPem { .. } => vec![
                 "OTEL_EXPORTER_OTLP_CERTIFICATE, _CLIENT_CERTIFICATE and _CLIENT_KEY name PEM files"
                     .to_owned(),
             ],
+            Self::File { .. } => {
+                vec!["set telemetry.file to a file that can be written".to_owned()]
+            }
             Self::Thread { .. } => Vec::new(),
         }
     }

@@ -9,6 +9,7 @@ mod console;
 mod content;
 pub mod conventions;
 mod error;
+mod file;
 mod limits;
 mod mapping;
 mod otlp;
@@ -16,6 +17,7 @@ mod output;
 mod pipeline;
 mod resource;
 mod sampler;
+mod signal;
 mod value;
 
 pub use conventions::{Conventions, Profile, names};

@@ -31,7 +31,8 @@ pub(crate) fn samples(key: &str) -> [Sample; 3] {
         | "runtime.server_path"
         | "runtime.source"
         | "runtime.python"
-        | "models.hub_cache" => [text("/a", "'/a'"), text("/b", "'/b'"), text("/c", "'/c'")],
+        | "models.hub_cache"
+        | "telemetry.file" => [text("/a", "'/a'"), text("/b", "'/b'"), text("/c", "'/c'")],
         "telemetry.capture_content" => [
             sample("true", "true", "span_only"),
             sample("NO_CONTENT", "false", "no_content"),
@@ -41,6 +42,16 @@ pub(crate) fn samples(key: &str) -> [Sample; 3] {
             sample("email", "['email']", "email"),
             sample("card", "['card']", "card"),
             sample("all", "['all']", "all"),
+        ],
+        "telemetry.backend" => [
+            text("grafana", "'grafana'"),
+            text("mlflow", "'mlflow'"),
+            text("wandb", "'wandb'"),
+        ],
+        "telemetry.spool_limit" => [
+            sample("0", "0", "0B"),
+            sample("2048 KiB", "'2 MiB'", "2MiB"),
+            sample("1GiB", "1073741824", "1GiB"),
         ],
         "telemetry.log_level" => [
             text("trace", "'trace'"),

@@ -2,55 +2,63 @@
 //!
 //! Every variable that is set is either followed, or named in a notice that says why it is not.
 
+mod backend;
+mod batch;
+mod exporters;
 mod names;
 mod otlp;
 mod reader;
 mod unmet;
 
+pub(crate) use batch::{BatchConfig, MetricsConfig};
 pub(crate) use otlp::{Compression, Encoding, Endpoint, Identity, OtlpConfig};
 
 use crate::TelemetryError;
 use crate::conventions::Conventions;
 use crate::limits::SpanLimits;
 use crate::sampler::Sampler;
+use crate::signal::Signal;
+use backend::Preset;
+use exporters::{Exporters, Otlp};
 use llamatelemetry_settings::Settings;
 use reader::Variables;
-use std::time::Duration;
 
-/// How spans wait for their export.
+/// Limits on what one log record carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct BatchConfig {
-    /// Spans that wait at most; more are dropped and counted.
-    pub(crate) queue: usize,
-    /// Spans sent at once at most.
-    pub(crate) batch: usize,
-    /// How long a span waits for others.
-    pub(crate) delay: Duration,
+pub(crate) struct LogLimits {
+    /// Attributes at most.
+    pub(crate) attributes: usize,
+    /// Characters in an attribute's text at most; `None` means no limit.
+    pub(crate) value_length: Option<usize>,
 }
 
-impl Default for BatchConfig {
-    fn default() -> Self {
-        Self {
-            // The specification's 2048 overflows within one delay at 130 requests a second.
-            queue: 16_384,
-            batch: 512,
-            delay: Duration::from_secs(5),
-        }
-    }
+/// How one signal is sent.
+#[derive(Debug)]
+pub(crate) struct SignalConfig {
+    pub(crate) signal: Signal,
+    pub(crate) otlp: OtlpConfig,
+    pub(crate) batch: BatchConfig,
 }
 
 /// What the variables ask for.
 #[derive(Debug)]
 pub(crate) struct Config {
+    /// Nothing goes anywhere.
+    pub(crate) disabled: bool,
     /// Print the spans.
     pub(crate) console: bool,
-    /// Send them.
-    pub(crate) otlp: Option<OtlpConfig>,
-    pub(crate) batch: BatchConfig,
+    /// The signals that are sent.
+    pub(crate) sent: Vec<SignalConfig>,
+    /// Records, and log lines, that wait for the pipeline at most.
+    pub(crate) queue: (usize, usize),
+    #[expect(dead_code, reason = "no metric is made yet")]
+    pub(crate) metrics: MetricsConfig,
     pub(crate) sampler: Sampler,
     pub(crate) limits: SpanLimits,
     /// The names that go out.
     pub(crate) conventions: Conventions,
+    #[expect(dead_code, reason = "no log record is made yet")]
+    pub(crate) log_limits: LogLimits,
     /// Attributes of the resource, `service.name` included if a variable gives it.
     pub(crate) resource: Vec<(String, String)>,
     /// What is asked for and not done.
@@ -59,115 +67,110 @@ pub(crate) struct Config {
 
 impl Config {
     pub(crate) fn read(settings: &Settings) -> Result<Self, TelemetryError> {
-        let mut variables = Variables::new(&settings.telemetry.otel);
-        let config = Self::gather(settings, &mut variables)?;
+        let preset = match settings.telemetry.backend {
+            Some(backend) => Preset::of(backend, &settings.environment)?,
+            None => Preset::default(),
+        };
+        let mut all = preset.variables.clone();
+        all.extend(settings.telemetry.otel.clone());
+        let mut variables = Variables::new(&all);
+        let config = Self::gather(settings, &preset, &mut variables)?;
         Ok(Self {
             notices: variables.into_notices(),
             ..config
         })
     }
 
-    fn gather(settings: &Settings, variables: &mut Variables<'_>) -> Result<Self, TelemetryError> {
+    fn gather(
+        settings: &Settings,
+        preset: &Preset,
+        variables: &mut Variables<'_>,
+    ) -> Result<Self, TelemetryError> {
         let disabled = variables.flag("OTEL_SDK_DISABLED");
-        let exporters = Exporters::read(variables);
-        let batch = batch(variables);
+        let mut exporters = Vec::new();
+        let mut sent = Vec::new();
+        let mut queue = Vec::new();
+        for signal in Signal::ALL {
+            let wanted = Exporters::read(variables, signal);
+            let batch = BatchConfig::read(variables, signal);
+            let asked = otlp::read(variables, signal)?;
+            let otlp = match wanted.otlp {
+                Otlp::Wanted => asked.or_default(),
+                // The general address is the backend's own here.
+                Otlp::IfNamed if preset.refuses.contains(&signal) => asked.if_named_itself(),
+                Otlp::IfNamed => asked.if_named(),
+                Otlp::Unwanted => None,
+            };
+            exporters.push(wanted);
+            queue.push(batch.queue);
+            let otlp = otlp.filter(|otlp| allowed(settings, signal, otlp, variables) && !disabled);
+            sent.extend(otlp.map(|otlp| SignalConfig {
+                signal,
+                otlp,
+                batch,
+            }));
+        }
+        if !preset.refuses.is_empty() && sent.iter().all(|sent| sent.signal == Signal::Traces) {
+            variables.notice(format!(
+                "{} takes spans only; metrics and logs are not sent",
+                preset.name
+            ));
+        }
+        let metrics = MetricsConfig::read(variables, exporters.iter().any(|one| one.prometheus));
         let limits = limits(variables);
+        let log_limits = log_limits(variables);
         let sampler = sampler(variables);
-        let resource = resource(variables);
-        let asked = otlp::read(variables)?;
-        let otlp = match exporters.otlp {
-            Otlp::Wanted => asked.or_default(),
-            Otlp::IfNamed => asked.if_named(),
-            Otlp::Unwanted => None,
-        };
-        let otlp = otlp.filter(|otlp| {
-            let allowed = !settings.network.offline || otlp.endpoint.is_here();
-            if !allowed {
-                variables.notice(format!(
-                    "offline, so no spans are sent to {}",
-                    otlp.endpoint
-                ));
-            }
-            allowed && !disabled
-        });
         let conventions = names::read(variables, &settings.telemetry);
+        let mut resource_attributes = preset.resource.clone();
+        resource_attributes.extend(resource(variables));
         unmet::notice(variables, &settings.telemetry);
         Ok(Self {
-            console: exporters.console && !disabled,
-            otlp,
-            batch,
+            disabled,
+            console: exporters.iter().any(|one| one.console) && !disabled,
+            sent,
+            queue: (queue[0], queue[2]),
+            metrics,
             sampler,
             limits,
             conventions,
-            resource,
+            log_limits,
+            resource: resource_attributes,
             notices: Vec::new(),
         })
     }
 }
 
-/// `OTEL_TRACES_EXPORTER`.
-struct Exporters {
-    console: bool,
-    otlp: Otlp,
-}
-
-/// Whether spans are sent.
-enum Otlp {
-    /// Yes, to the standard's default address if none is named.
-    Wanted,
-    /// The variable is not set: only if an address is named.
-    IfNamed,
-    /// No.
-    Unwanted,
-}
-
-impl Exporters {
-    fn read(variables: &mut Variables<'_>) -> Self {
-        const NAME: &str = "OTEL_TRACES_EXPORTER";
-        let mut exporters = Self {
-            console: false,
-            otlp: Otlp::IfNamed,
-        };
-        let Some(list) = variables.text(NAME) else {
-            return exporters;
-        };
-        exporters.otlp = Otlp::Unwanted;
-        for exporter in list
-            .split(',')
-            .map(str::trim)
-            .filter(|name| !name.is_empty())
-        {
-            match exporter {
-                "otlp" => exporters.otlp = Otlp::Wanted,
-                "console" => exporters.console = true,
-                "none" => {}
-                other => variables.notice(format!(
-                    "{NAME}: there is no exporter {other:?} here, only otlp, console and none"
-                )),
-            }
-        }
-        exporters
+/// Offline only this machine is reached.
+fn allowed(
+    settings: &Settings,
+    signal: Signal,
+    otlp: &OtlpConfig,
+    variables: &mut Variables<'_>,
+) -> bool {
+    let allowed = !settings.network.offline || otlp.endpoint.is_here();
+    if !allowed {
+        let (items, endpoint) = (signal.items(), &otlp.endpoint);
+        variables.notice(format!("offline, so no {items} are sent to {endpoint}"));
     }
+    allowed
 }
 
-fn batch(variables: &mut Variables<'_>) -> BatchConfig {
-    let default = BatchConfig::default();
-    let count = |value: Option<u64>, default: usize| match value {
-        None | Some(0) => default,
-        Some(value) => usize::try_from(value).unwrap_or(usize::MAX),
+fn log_limits(variables: &mut Variables<'_>) -> LogLimits {
+    let mut limit = |own: &'static str, general: &'static str| {
+        let general = variables.number(general);
+        let value = variables.number(own).or(general)?;
+        Some(usize::try_from(value).unwrap_or(usize::MAX))
     };
-    // Bounded, since the whole queue is set aside at the start.
-    let queue = count(variables.number("OTEL_BSP_MAX_QUEUE_SIZE"), default.queue).min(1 << 20);
-    BatchConfig {
-        queue,
-        batch: count(
-            variables.number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE"),
-            default.batch,
+    LogLimits {
+        attributes: limit(
+            "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT",
+            "OTEL_ATTRIBUTE_COUNT_LIMIT",
         )
-        .min(queue),
-        delay: variables
-            .milliseconds("OTEL_BSP_SCHEDULE_DELAY")
-            .unwrap_or(default.delay),
+        .unwrap_or(SpanLimits::default().attributes),
+        value_length: limit(
+            "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+            "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        ),
     }
 }
 
@@ -257,7 +260,7 @@ mod tests {
             .unwrap()
             .settings;
         let mut variables = Variables::new(&settings.telemetry.otel);
-        Config::gather(&settings, &mut variables).unwrap();
+        Config::gather(&settings, &Preset::default(), &mut variables).unwrap();
         let listed: BTreeSet<_> = VARIABLES
             .iter()
             .filter(|variable| variable.family == Family::OpenTelemetry)

@@ -1,8 +1,9 @@
-//! `OTEL_EXPORTER_OTLP_*`: where spans are sent and how. The variables of the traces signal win
-//! over the general ones.
+//! `OTEL_EXPORTER_OTLP_*`: where a signal is sent and how. The signal's own variables win over the
+//! general ones.
 
 use super::reader::{Variables, pairs};
 use crate::TelemetryError;
+use crate::signal::Signal;
 use llamatelemetry_settings::Secret;
 use std::fmt;
 use std::net::IpAddr;
@@ -35,7 +36,7 @@ pub(crate) struct Identity {
     pub(crate) key: PathBuf,
 }
 
-/// Where spans are sent and how.
+/// Where a signal is sent and how.
 #[derive(Debug, Clone)]
 pub(crate) struct OtlpConfig {
     pub(crate) endpoint: Endpoint,
@@ -49,7 +50,7 @@ pub(crate) struct OtlpConfig {
     pub(crate) identity: Option<Identity>,
 }
 
-/// The address that spans are sent to. Shows itself without user name, password and query.
+/// The address that a signal is sent to. Shows itself without user name, password and query.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint(Uri);
 
@@ -87,11 +88,22 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// What the variables say, before it is known whether spans are sent at all.
+/// What the variables say, before it is known whether the signal is sent at all.
 pub(super) struct Asked {
     /// `None` if they ask for a transport that is not there.
     config: Option<OtlpConfig>,
-    named: bool,
+    named: Named,
+}
+
+/// Who named the address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Named {
+    /// Nobody: it is the standard's default.
+    Not,
+    /// The variable of all signals.
+    ForAll,
+    /// The signal's own variable.
+    Itself,
 }
 
 impl Asked {
@@ -102,11 +114,16 @@ impl Asked {
 
     /// Only if an address is named.
     pub(super) fn if_named(self) -> Option<OtlpConfig> {
-        self.config.filter(|_| self.named)
+        self.config.filter(|_| self.named != Named::Not)
+    }
+
+    /// Only if an address is named for this signal alone.
+    pub(super) fn if_named_itself(self) -> Option<OtlpConfig> {
+        self.config.filter(|_| self.named == Named::Itself)
     }
 }
 
-/// The value of the traces signal's variable, else of the general one, with its name.
+/// The value of the signal's own variable, else of the general one, with its name.
 fn either<'a>(
     variables: &mut Variables<'a>,
     [own, general]: [&'static str; 2],
@@ -118,25 +135,30 @@ fn either<'a>(
     }
 }
 
+/// The names of the signal's own variable and of the general one.
 macro_rules! names {
-    ($what:literal) => {
+    ($signal:expr, $what:literal) => {
         [
-            concat!("OTEL_EXPORTER_OTLP_TRACES_", $what),
+            match $signal {
+                Signal::Traces => concat!("OTEL_EXPORTER_OTLP_TRACES_", $what),
+                Signal::Metrics => concat!("OTEL_EXPORTER_OTLP_METRICS_", $what),
+                Signal::Logs => concat!("OTEL_EXPORTER_OTLP_LOGS_", $what),
+            },
             concat!("OTEL_EXPORTER_OTLP_", $what),
         ]
     };
 }
 
-pub(super) fn read(variables: &mut Variables<'_>) -> Result<Asked, TelemetryError> {
-    let (endpoint, named) = endpoint(variables)?;
-    let encoding = encoding(variables);
-    let compression = compression(variables);
-    let headers = headers(variables);
-    let timeout = timeout(variables);
+pub(super) fn read(variables: &mut Variables<'_>, signal: Signal) -> Result<Asked, TelemetryError> {
+    let (endpoint, named) = endpoint(variables, signal)?;
+    let encoding = encoding(variables, signal);
+    let compression = compression(variables, signal);
+    let headers = headers(variables, signal);
+    let timeout = timeout(variables, signal);
     let mut file = |names| either(variables, names).map(|(_, path)| PathBuf::from(path));
-    let certificate = file(names!("CERTIFICATE"));
-    let client_certificate = file(names!("CLIENT_CERTIFICATE"));
-    let client_key = file(names!("CLIENT_KEY"));
+    let certificate = file(names!(signal, "CERTIFICATE"));
+    let client_certificate = file(names!(signal, "CLIENT_CERTIFICATE"));
+    let client_key = file(names!(signal, "CLIENT_KEY"));
     if client_certificate.is_some() != client_key.is_some() {
         variables.notice(
             "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and _CLIENT_KEY only work together".to_owned(),
@@ -159,16 +181,23 @@ pub(super) fn read(variables: &mut Variables<'_>) -> Result<Asked, TelemetryErro
     })
 }
 
-/// The signal's own address is taken as it stands; to the general one `v1/traces` is added.
-fn endpoint(variables: &mut Variables<'_>) -> Result<(Endpoint, bool), TelemetryError> {
+/// The signal's own address is taken as it stands; to the general one the signal's path is added.
+fn endpoint(
+    variables: &mut Variables<'_>,
+    signal: Signal,
+) -> Result<(Endpoint, Named), TelemetryError> {
     const DEFAULT: &str = "http://localhost:4318";
-    let [own, general] = names!("ENDPOINT");
+    let [own, general] = names!(signal, "ENDPOINT");
     let (variable, address, named) = match either(variables, [own, general]) {
-        Some((name, value)) if name == own => (own, value.to_owned(), true),
+        Some((name, value)) if name == own => (own, value.to_owned(), Named::Itself),
         named => {
             let base = named.map_or(DEFAULT, |(_, value)| value);
-            let address = format!("{}/v1/traces", base.trim_end_matches('/'));
-            (general, address, named.is_some())
+            let address = format!("{}/{}", base.trim_end_matches('/'), signal.path());
+            (
+                general,
+                address,
+                named.map_or(Named::Not, |_| Named::ForAll),
+            )
         }
     };
     let uri = address
@@ -187,8 +216,8 @@ fn endpoint(variables: &mut Variables<'_>) -> Result<(Endpoint, bool), Telemetry
     Ok((Endpoint(uri), named))
 }
 
-fn encoding(variables: &mut Variables<'_>) -> Option<Encoding> {
-    let Some((name, protocol)) = either(variables, names!("PROTOCOL")) else {
+fn encoding(variables: &mut Variables<'_>, signal: Signal) -> Option<Encoding> {
+    let Some((name, protocol)) = either(variables, names!(signal, "PROTOCOL")) else {
         return Some(Encoding::Protobuf);
     };
     match protocol {
@@ -196,7 +225,7 @@ fn encoding(variables: &mut Variables<'_>) -> Option<Encoding> {
         "http/json" => Some(Encoding::Json),
         "grpc" => {
             variables.notice(format!(
-                "{name}: grpc is not there yet, so no spans are sent; \
+                "{name}: grpc is not there yet, so nothing is sent; \
                  use http/protobuf (collectors listen for it on port 4318)"
             ));
             None
@@ -210,8 +239,8 @@ fn encoding(variables: &mut Variables<'_>) -> Option<Encoding> {
     }
 }
 
-fn compression(variables: &mut Variables<'_>) -> Compression {
-    let Some((name, compression)) = either(variables, names!("COMPRESSION")) else {
+fn compression(variables: &mut Variables<'_>, signal: Signal) -> Compression {
+    let Some((name, compression)) = either(variables, names!(signal, "COMPRESSION")) else {
         return Compression::None;
     };
     match compression.to_ascii_lowercase().as_str() {
@@ -227,8 +256,8 @@ fn compression(variables: &mut Variables<'_>) -> Compression {
 }
 
 /// Never shown: headers carry keys.
-fn headers(variables: &mut Variables<'_>) -> Vec<(HeaderName, Secret)> {
-    let Some((name, list)) = either(variables, names!("HEADERS")) else {
+fn headers(variables: &mut Variables<'_>, signal: Signal) -> Vec<(HeaderName, Secret)> {
+    let Some((name, list)) = either(variables, names!(signal, "HEADERS")) else {
         return Vec::new();
     };
     let header = |(key, value): (String, String)| {
@@ -245,13 +274,16 @@ fn headers(variables: &mut Variables<'_>) -> Vec<(HeaderName, Secret)> {
     })
 }
 
-fn timeout(variables: &mut Variables<'_>) -> Duration {
+fn timeout(variables: &mut Variables<'_>, signal: Signal) -> Duration {
     const DEFAULT: Duration = Duration::from_secs(10);
-    let [own, general] = names!("TIMEOUT");
+    let [own, general] = names!(signal, "TIMEOUT");
     let general = variables.milliseconds(general);
-    let request = variables.milliseconds(own).or(general);
+    let timeout = variables.milliseconds(own).or(general).unwrap_or(DEFAULT);
     // The batch's own limit can only shorten it.
-    let batch = variables.milliseconds("OTEL_BSP_EXPORT_TIMEOUT");
-    let timeout = request.unwrap_or(DEFAULT);
+    let batch = variables.milliseconds(match signal {
+        Signal::Traces => "OTEL_BSP_EXPORT_TIMEOUT",
+        Signal::Metrics => "OTEL_METRIC_EXPORT_TIMEOUT",
+        Signal::Logs => "OTEL_BLRP_EXPORT_TIMEOUT",
+    });
     batch.map_or(timeout, |batch| batch.min(timeout))
 }

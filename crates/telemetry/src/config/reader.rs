@@ -53,7 +53,10 @@ impl<'a> Variables<'a> {
 
     /// Says something to the user. Values that may be secret have no place in it.
     pub(crate) fn notice(&mut self, text: String) {
-        self.notices.push(text);
+        // A variable of all signals is read once for each.
+        if !self.notices.contains(&text) {
+            self.notices.push(text);
+        }
     }
 
     /// The names that are set and were not read.

@@ -5,17 +5,6 @@ use llamatelemetry_settings::TelemetrySettings;
 
 /// Why a variable is not followed, by the start of its name.
 const REASONS: &[(&str, &str)] = &[
-    ("OTEL_METRICS_", "metrics are not exported yet"),
-    ("OTEL_METRIC_", "metrics are not exported yet"),
-    (
-        "OTEL_EXPORTER_OTLP_METRICS_",
-        "metrics are not exported yet",
-    ),
-    ("OTEL_EXPORTER_PROMETHEUS_", "metrics are not exported yet"),
-    ("OTEL_LOGS_", "logs are not exported yet"),
-    ("OTEL_BLRP_", "logs are not exported yet"),
-    ("OTEL_LOGRECORD_", "logs are not exported yet"),
-    ("OTEL_EXPORTER_OTLP_LOGS_", "logs are not exported yet"),
     ("OTEL_EXPORTER_ZIPKIN_", "there is no such exporter here"),
     ("OTEL_EXPORTER_JAEGER_", "there is no such exporter here"),
     ("OTEL_EXPORTER_OTLP_INSECURE", "it concerns grpc only"),
@@ -36,28 +25,14 @@ const REASONS: &[(&str, &str)] = &[
 
 /// Says of every variable that nobody read why it is not followed.
 pub(super) fn notice(variables: &mut Variables<'_>, settings: &TelemetrySettings) {
-    // Followed by having nothing to do with it.
-    for signal in ["OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"] {
-        if variables
-            .text(signal)
-            .is_some_and(|exporter| exporter != "none")
-        {
-            let what = if signal.contains("METRICS") {
-                "metrics"
-            } else {
-                "logs"
-            };
-            variables.notice(format!("{signal} is set, but {what} are not exported yet"));
-        }
-    }
     if let Some(list) = variables.text("OTEL_PROPAGATORS") {
         let others = list
             .split(',')
             .map(str::trim)
-            .any(|name| name != "tracecontext");
+            .any(|name| !["tracecontext", "baggage", "none", ""].contains(&name));
         if others {
             variables.notice(
-                "OTEL_PROPAGATORS is set, but trace context travels as tracecontext only"
+                "OTEL_PROPAGATORS names others, but only tracecontext and baggage can be had"
                     .to_owned(),
             );
         }

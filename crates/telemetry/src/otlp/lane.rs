@@ -1,11 +1,11 @@
 //! The way of one signal to its collector: a spool, and a thread that sends from it.
 
 use super::backoff::Backoff;
-use super::signal::{Frame, Signal, encoded};
 use super::spool::{Batch, Spool};
 use super::transport::{Again, Refusal, Transport};
 use crate::TelemetryError;
 use crate::config::{BatchConfig, Endpoint, OtlpConfig};
+use crate::signal::{Frame, Signal, encoded};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -16,8 +16,10 @@ use std::time::{Duration, Instant};
 pub(super) struct Counts {
     /// Taken by the collector.
     pub(super) delivered: u64,
-    /// Given to the lane and not delivered so far.
-    pub(super) undelivered: u64,
+    /// On disk, to be sent by this process or a later one.
+    pub(super) kept: u64,
+    /// Refused, dropped, or still in memory.
+    pub(super) lost: u64,
 }
 
 /// The way of one signal to its collector.
@@ -35,6 +37,8 @@ struct Shared {
     timeout: Duration,
     accepted: AtomicU64,
     delivered: AtomicU64,
+    /// What waits outlives this process.
+    outlives: bool,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -60,8 +64,9 @@ impl Lane {
         signal: Signal,
         config: OtlpConfig,
         batch: BatchConfig,
-        spool: Spool,
+        mut spool: Spool,
     ) -> Result<Self, TelemetryError> {
+        spool.adopt();
         let name = match signal {
             Signal::Traces => "telemetry-traces",
             Signal::Metrics => "telemetry-metrics",
@@ -74,6 +79,7 @@ impl Lane {
             timeout: config.timeout,
             accepted: AtomicU64::new(spool.items()),
             delivered: AtomicU64::new(0),
+            outlives: spool.outlives(),
             state: Mutex::new(State {
                 waiting_since: (spool.items() > 0).then(Instant::now),
                 spool,
@@ -90,6 +96,7 @@ impl Lane {
             shared: shared.clone(),
             backoff: Backoff::default(),
             reported: false,
+            adopted: Instant::now(),
         };
         thread::Builder::new()
             .name(name.to_owned())
@@ -103,7 +110,11 @@ impl Lane {
         let items = u64::from(frame.items);
         self.shared.accepted.fetch_add(items, Ordering::Relaxed);
         let mut state = self.shared.lock();
-        if state.ended || !state.spool.push(frame) {
+        if state.ended {
+            return;
+        }
+        if let Err(reason) = state.spool.push(frame) {
+            state.failure = Some(reason);
             return;
         }
         state.waiting_since.get_or_insert_with(Instant::now);
@@ -116,15 +127,20 @@ impl Lane {
         }
     }
 
-    /// Sends what waits, until then at most, a request's timeout at most. Returns whether it was.
-    pub(super) fn flush(&self, until: Instant) -> bool {
+    /// Asks for what waits to be sent, until then at most, a request's timeout at most.
+    pub(super) fn hurry(&self, until: Instant) {
         let until = until.min(Instant::now() + self.shared.timeout);
         let mut state = self.shared.lock();
         state.flush = Some(state.flush.map_or(until, |other| other.max(until)));
         state.not_before = None;
         self.shared.changed.notify_all();
+    }
+
+    /// Waits until that is done or given up. Returns whether all was sent.
+    pub(super) fn wait_sent(&self, until: Instant) -> bool {
         let left = until.saturating_duration_since(Instant::now());
         let waiting = |state: &mut State| state.flush.is_some() && !state.ended;
+        let state = self.shared.lock();
         let waited = self.shared.changed.wait_timeout_while(state, left, waiting);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         state.spool.items() == 0
@@ -145,27 +161,40 @@ impl Lane {
     }
 
     pub(super) fn counts(&self) -> Counts {
+        let waiting = self.shared.lock().spool.items();
         let delivered = self.shared.delivered.load(Ordering::Relaxed);
         let accepted = self.shared.accepted.load(Ordering::Relaxed);
+        let kept = if self.shared.outlives { waiting } else { 0 };
         Counts {
             delivered,
-            undelivered: accepted.saturating_sub(delivered),
+            kept,
+            lost: accepted.saturating_sub(delivered + kept),
         }
     }
 
-    /// What was lost so far and why, in a sentence without anything secret.
+    /// What was not delivered so far and why, in sentences without anything secret.
     pub(super) fn loss(&self) -> Option<String> {
-        let Counts {
-            delivered,
-            undelivered: lost,
-        } = self.counts();
+        let counts = self.counts();
         let reason = self.shared.lock().failure.clone();
         let reason = reason.as_deref().unwrap_or("no answer in time");
-        (lost > 0).then(|| {
-            let (all, items) = (delivered + lost, self.shared.signal.items());
-            let endpoint = &self.shared.endpoint;
-            format!("{lost} of {all} {items} were lost: {reason}: {endpoint}")
-        })
+        let (items, endpoint) = (self.shared.signal.items(), &self.shared.endpoint);
+        let all = counts.delivered + counts.kept + counts.lost;
+        let lost = (counts.lost > 0).then(|| {
+            format!(
+                "{} of {all} {items} were lost: {reason}: {endpoint}",
+                counts.lost
+            )
+        });
+        let kept = (counts.kept > 0).then(|| {
+            format!(
+                "{} of {all} {items} wait on disk and are sent later: {reason}: {endpoint}",
+                counts.kept
+            )
+        });
+        match (lost, kept) {
+            (Some(lost), Some(kept)) => Some(format!("{lost}; {kept}")),
+            (lost, kept) => lost.or(kept),
+        }
     }
 }
 
@@ -181,8 +210,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next batch to send and the time by which that must be done; `None` at the end.
-    fn next(&self) -> Option<(Batch, Instant)> {
+    /// What is to be done next, before `until`.
+    fn next(&self, until: Instant) -> Next {
         let mut state = self.lock();
         loop {
             let now = Instant::now();
@@ -193,7 +222,7 @@ impl Shared {
                 }
             }
             let urgent = match (state.stop, state.flush) {
-                (Some(stop), _) if stop <= now || state.spool.items() == 0 => return None,
+                (Some(stop), _) if stop <= now || state.spool.items() == 0 => return Next::End,
                 (Some(by), _) | (None, Some(by)) => Some(by),
                 (None, None) => None,
             };
@@ -211,20 +240,35 @@ impl Shared {
                 && let Some(batch) = state.spool.batch(self.batch.batch)
             {
                 let by = now + self.timeout;
-                return Some((batch, urgent.map_or(by, |urgent| urgent.min(by))));
+                return Next::Send(batch, urgent.map_or(by, |urgent| urgent.min(by)));
             }
-            let wait = due.map(|due| due.saturating_duration_since(now));
-            state = match wait {
-                None => self.changed.wait(state),
-                Some(wait) => match self.changed.wait_timeout(state, wait) {
-                    Ok((state, _)) => Ok(state),
-                    Err(poison) => Ok(poison.into_inner().0),
-                },
+            if until <= now {
+                return Next::Adopt;
             }
-            .unwrap_or_else(PoisonError::into_inner);
+            // A batch that was due and is not there could not be read, and is gone by now.
+            let wait = due.map_or(until, |due| due.min(until));
+            let wait = wait.saturating_duration_since(now);
+            state = match self.changed.wait_timeout(state, wait) {
+                Ok((state, _)) => state,
+                Err(poison) => poison.into_inner().0,
+            };
         }
     }
 }
+
+/// What the sender is to do.
+#[derive(Debug)]
+enum Next {
+    /// Send this by then.
+    Send(Batch, Instant),
+    /// Look for what dead processes left.
+    Adopt,
+    /// Nothing more.
+    End,
+}
+
+/// How often it is looked for what dead processes left.
+const ADOPTION: Duration = Duration::from_secs(60);
 
 /// Works on the lane's own thread and blocks there.
 #[derive(Debug)]
@@ -234,18 +278,37 @@ struct Sender {
     backoff: Backoff,
     /// A failure was reported; further ones are only counted.
     reported: bool,
+    /// When it was last looked for what dead processes left.
+    adopted: Instant,
 }
 
 impl Sender {
     fn run(&mut self) {
-        while let Some((batch, by)) = self.shared.next() {
-            if !self.deliver(&batch, by) && self.shared.lock().stop.is_some() {
-                break;
+        loop {
+            match self.shared.next(self.adopted + ADOPTION) {
+                Next::Send(batch, by) => {
+                    if !self.deliver(&batch, by) && self.shared.lock().stop.is_some() {
+                        break;
+                    }
+                }
+                Next::Adopt => self.adopt(),
+                Next::End => break,
             }
         }
         let mut state = self.shared.lock();
         state.ended = true;
+        state.spool.release();
         self.shared.changed.notify_all();
+    }
+
+    fn adopt(&mut self) {
+        self.adopted = Instant::now();
+        let mut state = self.shared.lock();
+        let found = state.spool.adopt();
+        if found > 0 {
+            self.shared.accepted.fetch_add(found, Ordering::Relaxed);
+            state.waiting_since.get_or_insert_with(Instant::now);
+        }
     }
 
     /// One attempt. Returns whether the batch is done with.

@@ -5,81 +5,141 @@
 
 mod backoff;
 mod lane;
-mod signal;
 mod spool;
 mod transport;
 
-pub(crate) use signal::Signal;
-
-use crate::config::{BatchConfig, OtlpConfig};
+use crate::TelemetryError;
+use crate::config::SignalConfig;
 use crate::output::Output;
-use crate::{TelemetryError, names};
-use lane::{Counts, Lane};
-use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
-use opentelemetry_proto::tonic::resource::v1::Resource;
+use crate::pipeline::Delivery;
+use crate::signal::{Frame, Origin, Signal, points};
+use lane::Lane;
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use opentelemetry_proto::tonic::metrics::v1::Metric;
 use opentelemetry_proto::tonic::trace::v1::Span;
-use signal::{Frame, Origin};
-use spool::Spool;
+use prost::Message;
+use spool::{Folder, Spool};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
-/// Bytes that wait in memory at most.
-const MEMORY_LIMIT: usize = 64 << 20;
+/// Bytes that wait in memory at most where nothing can be kept on disk.
+const MEMORY_LIMIT: u64 = 16 << 20;
+
+/// Where signals wait that could not be sent yet.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) folder: PathBuf,
+    /// Bytes at most; with 0 they wait in memory.
+    pub(crate) limit: u64,
+}
 
 /// The way to the collectors.
 #[derive(Debug)]
 pub(crate) struct Otlp {
-    batch: BatchConfig,
-    traces: Lane,
+    lanes: Vec<(Signal, usize, Lane)>,
 }
 
 impl Otlp {
+    /// Starts a lane for every signal that is sent. A folder that cannot be used is told.
     pub(crate) fn start(
-        config: OtlpConfig,
-        batch: BatchConfig,
-        resource: &Resource,
-        schema_url: &str,
+        sent: Vec<SignalConfig>,
+        origin: &Origin,
+        kept: Kept,
+        notices: &mut Vec<String>,
     ) -> Result<Self, TelemetryError> {
-        let scope = InstrumentationScope {
-            name: names::SCOPE.to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            ..InstrumentationScope::default()
+        let Kept { folder, limit } = kept;
+        let folder = (limit > 0 && !sent.is_empty()).then(|| Folder::open(folder, limit));
+        let folder = match folder.transpose() {
+            Ok(folder) => folder.map(Arc::new),
+            Err(error) => {
+                notices.push(format!(
+                    "nothing can be kept on disk ({error}), so what cannot be sent is lost with \
+                     this program"
+                ));
+                None
+            }
         };
-        let origin = Origin::new(resource, &scope, schema_url);
-        let spool = Spool::in_memory(origin, MEMORY_LIMIT);
+        let lane = |SignalConfig {
+                        signal,
+                        otlp,
+                        batch,
+                    }| {
+            let spool = match &folder {
+                Some(folder) => Spool::on_disk(
+                    origin.clone(),
+                    folder.clone(),
+                    signal,
+                    otlp.endpoint.to_string(),
+                ),
+                None => Spool::in_memory(origin.clone(), MEMORY_LIMIT),
+            };
+            let size = batch.batch;
+            Ok((signal, size, Lane::start(signal, otlp, batch, spool)?))
+        };
         Ok(Self {
-            batch,
-            traces: Lane::start(Signal::Traces, config, batch, spool)?,
+            lanes: sent.into_iter().map(lane).collect::<Result<_, _>>()?,
         })
     }
 
-    /// Items delivered, and items that were given to the pipeline and not delivered so far.
-    pub(crate) fn counts(&self) -> (u64, u64) {
-        let Counts {
-            delivered,
-            undelivered,
-        } = self.traces.counts();
-        (delivered, undelivered)
+    /// What became of the signals so far.
+    pub(crate) fn delivery(&self) -> Delivery {
+        let mut all = Delivery::default();
+        for (_, _, lane) in &self.lanes {
+            let counts = lane.counts();
+            all.delivered += counts.delivered;
+            all.kept += counts.kept;
+            all.lost += counts.lost;
+        }
+        all
     }
 
-    /// What was lost so far and why, in a sentence without anything secret.
+    /// What was not delivered so far and why, in sentences without anything secret.
     pub(crate) fn loss(&self) -> Option<String> {
-        self.traces.loss()
+        let all: Vec<_> = self
+            .lanes
+            .iter()
+            .filter_map(|(_, _, lane)| lane.loss())
+            .collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    fn push<M: Message>(&self, signal: Signal, items: &[M], weight: impl Fn(&M) -> usize) {
+        for (_, batch, lane) in self.lanes.iter().filter(|(own, ..)| *own == signal) {
+            for items in items.chunks((*batch).max(1)) {
+                lane.push(Frame::of(items, &weight));
+            }
+        }
     }
 }
 
 impl Output for Otlp {
     fn spans(&self, spans: &[Span]) {
-        for spans in spans.chunks(self.batch.batch) {
-            self.traces.push(Frame::of(spans, |_| 1));
-        }
+        self.push(Signal::Traces, spans, |_| 1);
+    }
+
+    fn logs(&self, logs: &[LogRecord]) {
+        self.push(Signal::Logs, logs, |_| 1);
+    }
+
+    fn metrics(&self, metrics: &[Metric]) {
+        self.push(Signal::Metrics, metrics, points);
     }
 
     fn flush(&self, until: Instant) -> bool {
-        self.traces.flush(until)
+        let lanes = || self.lanes.iter().map(|(_, _, lane)| lane);
+        lanes().for_each(|lane| lane.hurry(until));
+        // Each is waited for, also behind one that failed.
+        let unsent = lanes().filter(|lane| !lane.wait_sent(until)).count();
+        unsent == 0
     }
 
     fn shutdown(&self, until: Instant) {
-        self.traces.stop(until);
-        self.traces.join(until);
+        for (_, _, lane) in &self.lanes {
+            lane.stop(until);
+        }
+        for (_, _, lane) in &self.lanes {
+            lane.join(until);
+        }
     }
 }

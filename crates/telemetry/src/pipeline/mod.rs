@@ -8,14 +8,17 @@ mod queue;
 use crate::config::Config;
 use crate::console::Console;
 use crate::conventions::Conventions;
+use crate::file::FileOutput;
 use crate::limits::SpanLimits;
-use crate::otlp::Otlp;
+use crate::otlp::{Kept, Otlp};
 use crate::output::Output;
 use crate::resource::{self, ResourceFacts};
 use crate::sampler::Sampler;
-use crate::{TelemetryError, mapping};
+use crate::signal::Origin;
+use crate::{TelemetryError, mapping, names};
 use llamatelemetry_record::{Happening, LoggedLine, RequestRecord, Sink};
 use llamatelemetry_settings::Settings;
+use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use queue::{Bounds, Item, Queue, Work};
 use std::io::Write;
 use std::sync::Arc;
@@ -41,8 +44,11 @@ pub struct Telemetry {
 pub struct Delivery {
     /// Those that the collector took.
     pub delivered: u64,
-    /// Those that were to be sent and were not, or not yet.
-    pub undelivered: u64,
+    /// Those that wait on disk: this program sends them or, if it ends before, the next one of the
+    /// same home that sends to the same address.
+    pub kept: u64,
+    /// Those that were refused or dropped, and those that wait in memory only.
+    pub lost: u64,
 }
 
 /// What the pipeline's thread works with.
@@ -63,37 +69,53 @@ impl Telemetry {
         facts: ResourceFacts,
         console: Option<Box<dyn Write + Send>>,
     ) -> Result<Self, TelemetryError> {
-        let config = Config::read(settings)?;
-        let wanted = settings.telemetry.console || config.console;
-        let resource = resource::describe(facts, config.resource);
+        let Config {
+            disabled,
+            console: console_asked,
+            sent,
+            queue: (spans, lines),
+            sampler,
+            limits,
+            conventions,
+            resource: variables,
+            mut notices,
+            ..
+        } = Config::read(settings)?;
+        let origin = Origin::new(
+            &resource::describe(facts, variables),
+            &InstrumentationScope {
+                name: names::SCOPE.to_owned(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                ..InstrumentationScope::default()
+            },
+            conventions.schema_url(),
+        );
         let mut outputs: Vec<Arc<dyn Output>> = Vec::new();
+        let wanted = settings.telemetry.console || console_asked;
         if let Some(console) = console.filter(|_| wanted) {
             outputs.push(Arc::new(Console::start(console)?));
         }
-        let otlp = config
-            .otlp
-            .map(|otlp| {
-                Otlp::start(
-                    otlp,
-                    config.batch,
-                    &resource,
-                    config.conventions.schema_url(),
-                )
-            })
-            .transpose()?
-            .map(Arc::new);
+        if let Some(path) = settings.telemetry.file.as_ref().filter(|_| !disabled) {
+            outputs.push(Arc::new(FileOutput::open(path, origin.clone())?));
+        }
+        let otlp = if sent.is_empty() {
+            None
+        } else {
+            let kept = Kept {
+                folder: settings.home.telemetry().join("spool"),
+                limit: settings.telemetry.spool_limit.0,
+            };
+            Some(Arc::new(Otlp::start(sent, &origin, kept, &mut notices)?))
+        };
         outputs.extend(otlp.clone().map(|otlp| otlp as Arc<dyn Output>));
-        let queue = Arc::new(Queue::new(Bounds {
-            spans: config.batch.queue,
-            lines: config.batch.queue,
-        }));
+        let queue = Arc::new(Queue::new(Bounds { spans, lines }));
         if !outputs.is_empty() {
             let worker = Worker {
                 queue: queue.clone(),
                 outputs: outputs.clone(),
-                sampler: config.sampler,
-                limits: config.limits,
-                conventions: config.conventions,
+                sampler,
+                limits,
+                conventions,
             };
             worker.start()?;
         }
@@ -101,7 +123,7 @@ impl Telemetry {
             queue,
             outputs,
             otlp,
-            notices: config.notices,
+            notices,
             ended: AtomicBool::new(false),
         })
     }
@@ -129,17 +151,18 @@ impl Telemetry {
         all
     }
 
+    /// Waits until everything recorded so far is where it survives this program: in the spool on
+    /// disk and in files. Returns whether it was, within this time.
+    pub fn settle(&self, limit: Duration) -> bool {
+        !self.is_active() || self.queue.settle(limit)
+    }
+
     /// What became of the signals so far.
     pub fn delivery(&self) -> Delivery {
-        let (delivered, undelivered) = self
-            .otlp
+        self.otlp
             .as_ref()
-            .map(|otlp| otlp.counts())
-            .unwrap_or_default();
-        Delivery {
-            delivered,
-            undelivered,
-        }
+            .map(|otlp| otlp.delivery())
+            .unwrap_or_default()
     }
 
     /// Records, happenings and log lines that came faster than they could be worked off and were
@@ -148,8 +171,7 @@ impl Telemetry {
         self.queue.overflowed()
     }
 
-    /// What was lost so far and why, in a sentence without anything secret. Before the end, what
-    /// waits still counts as lost.
+    /// What was not delivered so far and why, in sentences without anything secret.
     pub fn loss(&self) -> Option<String> {
         let lost = self.otlp.as_ref().and_then(|otlp| otlp.loss());
         let overflowed = self.overflowed();

@@ -28,7 +28,7 @@ fn send(receiver: &Receiver, variables: &[(&str, &str)], record: RequestRecord) 
         delivery,
         Delivery {
             delivered: 4,
-            undelivered: 0
+            ..Delivery::default()
         }
     );
     receiver.next()
@@ -189,7 +189,7 @@ fn a_collector_that_is_busy_is_asked_again() {
         telemetry.delivery(),
         Delivery {
             delivered: 4,
-            undelivered: 0
+            ..Delivery::default()
         }
     );
     let bodies = [
@@ -215,12 +215,13 @@ fn what_a_collector_refuses_is_counted() {
         body: partial.encode_to_vec(),
         ..Reply::ok()
     };
-    for (reply, undelivered) in [(Reply::status("401 Unauthorized"), 4), (rejecting, 3)] {
+    for (reply, lost) in [(Reply::status("401 Unauthorized"), 4), (rejecting, 3)] {
         let receiver = Receiver::start(&[reply]);
         let telemetry = telemetry(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.url())]);
         telemetry.record(Arc::new(chat()));
         let delivery = telemetry.shutdown(LONG);
-        assert_eq!(delivery.undelivered, undelivered);
+        assert_eq!(delivery.lost, lost);
+        assert_eq!(delivery.kept, 0);
         receiver.next();
         assert!(receiver.already().is_none(), "not asked again");
     }
@@ -240,7 +241,7 @@ fn a_redirect_is_not_followed_with_the_keys() {
         ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=secret"),
     ]);
     telemetry.record(Arc::new(chat()));
-    assert_eq!(telemetry.shutdown(LONG).undelivered, 4);
+    assert_eq!(telemetry.shutdown(LONG).lost, 4);
     assert!(elsewhere.already().is_none());
 }
 
@@ -258,8 +259,8 @@ fn nobody_there_costs_no_time_at_the_end() {
     assert_eq!(
         delivery,
         Delivery {
-            delivered: 0,
-            undelivered: 4
+            kept: 4,
+            ..Delivery::default()
         }
     );
 }
@@ -282,8 +283,8 @@ fn a_collector_that_never_answers_is_left_at_the_deadline() {
     assert_eq!(
         delivery,
         Delivery {
-            delivered: 0,
-            undelivered: 4
+            kept: 4,
+            ..Delivery::default()
         }
     );
 }
@@ -303,7 +304,8 @@ fn a_full_queue_drops_and_counts() {
     // Of a request that was dropped before it became spans nobody knows how many it has.
     let unseen = telemetry.overflowed();
     assert_eq!(delivery.delivered, 0);
-    assert_eq!(delivery.undelivered + 4 * unseen, 400);
+    assert_eq!(delivery.kept + 4 * unseen, 400);
+    assert_eq!(delivery.lost, 0);
     assert!(telemetry.loss().is_some());
 }
 

@@ -55,6 +55,9 @@ fn a_collector_that_is_away_is_told_once_and_without_secrets() {
     assert_eq!(warnings(&format!("endpoint={url}")), 1, "{text}");
     let loss = telemetry.loss().expect("all was lost");
     assert_eq!(warnings(&loss), 1, "{text}");
-    assert!(loss.starts_with("12 of 12 spans were lost: "), "{loss}");
+    assert!(
+        loss.starts_with("12 of 12 spans wait on disk and are sent later: "),
+        "{loss}"
+    );
     assert!(loss.ends_with(&url), "{loss}");
 }

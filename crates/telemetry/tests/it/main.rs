@@ -3,8 +3,11 @@
 mod backends;
 mod console;
 mod delivery;
+mod file;
 mod log;
 mod mapping;
+mod presets;
 mod receiver;
 mod sample;
+mod spool;
 mod variables;

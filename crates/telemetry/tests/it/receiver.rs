@@ -81,9 +81,13 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) fn start(replies: &[Reply]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), replies)
+    }
+
+    pub(crate) fn start_at(address: SocketAddr, replies: &[Reply]) -> Self {
+        let listener = TcpListener::bind(address).expect("a port");
         let address = listener.local_addr().expect("an address");
-        let (sender, received) = mpsc::sync_channel(1024);
+        let (sender, received) = mpsc::sync_channel(65_536);
         let replies = Arc::new(Mutex::new(replies.to_vec()));
         thread::Builder::new()
             .name("receiver".to_owned())

@@ -8,6 +8,7 @@ use llamatelemetry_settings::Settings;
 use llamatelemetry_telemetry::{ResourceFacts, Telemetry};
 use llamatelemetry_testbed::{ScratchHome, scratch_home};
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::time::{Duration, SystemTime};
 
 /// Where nobody listens: no program is given this port by chance.
@@ -104,8 +105,26 @@ pub(crate) fn settings(variables: &[(&str, &str)]) -> (ScratchHome, Settings) {
     (home, settings)
 }
 
-/// A pipeline set up by these variables, without a console.
-pub(crate) fn telemetry(variables: &[(&str, &str)]) -> Telemetry {
-    let (_home, settings) = settings(variables);
-    Telemetry::setup(&settings, ResourceFacts::default(), None).expect("the variables are valid")
+/// A running pipeline and the home it belongs to.
+pub(crate) struct Running {
+    telemetry: Telemetry,
+    _home: ScratchHome,
+}
+
+impl Deref for Running {
+    type Target = Telemetry;
+
+    fn deref(&self) -> &Telemetry {
+        &self.telemetry
+    }
+}
+
+/// A pipeline set up by these variables, without a console, in a home of its own.
+pub(crate) fn telemetry(variables: &[(&str, &str)]) -> Running {
+    let (home, settings) = settings(variables);
+    let telemetry = Telemetry::setup(&settings, ResourceFacts::default(), None);
+    Running {
+        telemetry: telemetry.expect("the variables are valid"),
+        _home: home,
+    }
 }

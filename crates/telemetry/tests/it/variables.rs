@@ -6,7 +6,12 @@ use llamatelemetry_telemetry::{ResourceFacts, Telemetry, TelemetryError};
 #[test]
 fn what_is_not_followed_is_named() {
     let telemetry = telemetry(&[
-        ("OTEL_METRICS_EXPORTER", "otlp"),
+        ("OTEL_METRICS_EXPORTER", "console"),
+        ("OTEL_EXPORTER_PROMETHEUS_PORT", "none"),
+        (
+            "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+            "sometimes",
+        ),
         ("OTEL_LOGS_EXPORTER", "none"),
         ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "key=hidden-value"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "hidden-value"),
@@ -16,7 +21,7 @@ fn what_is_not_followed_is_named() {
         ("OTEL_TRACES_SAMPLER", "xray"),
         ("OTEL_TRACES_SAMPLER_ARG", "2"),
         ("OTEL_RESOURCE_ATTRIBUTES", "nonsense"),
-        ("OTEL_PROPAGATORS", "tracecontext,baggage"),
+        ("OTEL_PROPAGATORS", "tracecontext,b3"),
         ("OTEL_BSP_MAX_CONCURRENT_EXPORTS", "4"),
         ("OTEL_SEMCONV_STABILITY_OPT_IN", "http,gen_ai_dup"),
         (
@@ -32,19 +37,20 @@ fn what_is_not_followed_is_named() {
     insta::assert_snapshot!(notices, @r#"
     OTEL_SDK_DISABLED is neither true nor false; false is used
     OTEL_TRACES_EXPORTER: there is no exporter "zipkin" here, only otlp, console and none
-    OTEL_TRACES_SAMPLER_ARG is no ratio between 0 and 1; 1 is used
-    OTEL_TRACES_SAMPLER: there is no sampler "xray" here; parentbased_always_on is used
-    OTEL_RESOURCE_ATTRIBUTES is no list of key=value pairs
     OTEL_EXPORTER_OTLP_COMPRESSION: there is no compression "zstd" here, only gzip and none
     OTEL_EXPORTER_OTLP_HEADERS is no list of key=value pairs, so no headers are sent
     OTEL_EXPORTER_OTLP_TIMEOUT is no whole number; the default is used
+    OTEL_METRICS_EXPORTER: there is no exporter "console" here, only otlp, prometheus and none
+    OTEL_EXPORTER_PROMETHEUS_PORT is no port; 9464 is used
+    OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE is neither cumulative nor delta nor lowmemory; cumulative is used
+    OTEL_TRACES_SAMPLER_ARG is no ratio between 0 and 1; 1 is used
+    OTEL_TRACES_SAMPLER: there is no sampler "xray" here; parentbased_always_on is used
     OTEL_SEMCONV_STABILITY_OPT_IN: of the GenAI conventions only gen_ai_latest_experimental is known
-    OTEL_METRICS_EXPORTER is set, but metrics are not exported yet
-    OTEL_PROPAGATORS is set, but trace context travels as tracecontext only
+    OTEL_RESOURCE_ATTRIBUTES is no list of key=value pairs
+    OTEL_PROPAGATORS names others, but only tracecontext and baggage can be had
     OTEL_BSP_MAX_CONCURRENT_EXPORTS is set, but exports follow one another
     OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT is set, but another setting turns capture off
     OTEL_CONFIG_FILE is set, but configuration files are not read
-    OTEL_EXPORTER_OTLP_METRICS_HEADERS is set, but metrics are not exported yet
     OTEL_SOMETHING_NEW is set, but nothing here reads it
     "#);
 }
@@ -57,7 +63,7 @@ fn what_is_followed_needs_no_notice() {
         ("OTEL_TRACES_EXPORTER", "none"),
         ("OTEL_METRICS_EXPORTER", "none"),
         ("OTEL_LOGS_EXPORTER", "none"),
-        ("OTEL_PROPAGATORS", "tracecontext"),
+        ("OTEL_PROPAGATORS", "tracecontext,baggage"),
         ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
         ("OTEL_TRACES_SAMPLER_ARG", "0.5"),
         (
@@ -83,7 +89,7 @@ fn grpc_is_said_not_to_be_there() {
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
     ]);
     assert!(!telemetry.is_active());
-    insta::assert_snapshot!(telemetry.notices().join("\n"), @r#"OTEL_EXPORTER_OTLP_PROTOCOL: grpc is not there yet, so no spans are sent; use http/protobuf (collectors listen for it on port 4318)"#);
+    insta::assert_snapshot!(telemetry.notices().join("\n"), @r#"OTEL_EXPORTER_OTLP_PROTOCOL: grpc is not there yet, so nothing is sent; use http/protobuf (collectors listen for it on port 4318)"#);
 }
 
 #[test]

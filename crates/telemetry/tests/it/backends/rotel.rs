@@ -43,7 +43,7 @@ fn a_real_collector_takes_the_spans() {
             delivery,
             Delivery {
                 delivered: 4,
-                undelivered: 0
+                ..Delivery::default()
             },
             "{protocol}"
         );

@@ -3,7 +3,7 @@
 use crate::config::Encoding;
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::logs::v1::LogsData;
-use opentelemetry_proto::tonic::metrics::v1::MetricsData;
+use opentelemetry_proto::tonic::metrics::v1::{Metric, MetricsData, metric::Data};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::TracesData;
 use prost::Message;
@@ -11,7 +11,6 @@ use prost::encode_length_delimiter;
 
 /// What is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(dead_code, reason = "only spans are made yet")]
 pub(crate) enum Signal {
     Traces,
     Metrics,
@@ -19,6 +18,26 @@ pub(crate) enum Signal {
 }
 
 impl Signal {
+    pub(crate) const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Logs];
+
+    /// The path that the standard adds to a collector's address.
+    pub(crate) const fn path(self) -> &'static str {
+        match self {
+            Self::Traces => "v1/traces",
+            Self::Metrics => "v1/metrics",
+            Self::Logs => "v1/logs",
+        }
+    }
+
+    /// What the names of its spool files begin with.
+    pub(crate) const fn prefix(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
+            Self::Logs => "logs",
+        }
+    }
+
     /// What one of its items is called, in the plural.
     pub(crate) const fn items(self) -> &'static str {
         match self {
@@ -32,14 +51,14 @@ impl Signal {
 /// Items of one signal, encoded: the repeated second field of `ScopeSpans`, `ScopeMetrics` or
 /// `ScopeLogs`. Put one behind the other, such frames are a frame.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Frame {
-    pub(super) items: u32,
-    pub(super) bytes: Vec<u8>,
+pub(crate) struct Frame {
+    pub(crate) items: u32,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Frame {
     /// Encodes items, each of which counts as much as `weight` says.
-    pub(super) fn of<M: Message>(items: &[M], weight: impl Fn(&M) -> usize) -> Self {
+    pub(crate) fn of<M: Message>(items: &[M], weight: impl Fn(&M) -> usize) -> Self {
         let mut frame = Self::default();
         let mut count = 0;
         for item in items {
@@ -54,17 +73,17 @@ impl Frame {
 
 /// Who made the items of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Origin {
+pub(crate) struct Origin {
     /// The resource, encoded.
-    pub(super) resource: Vec<u8>,
+    pub(crate) resource: Vec<u8>,
     /// The instrumentation scope, encoded.
-    pub(super) scope: Vec<u8>,
+    pub(crate) scope: Vec<u8>,
     /// Where the names of the items are defined.
-    pub(super) schema_url: String,
+    pub(crate) schema_url: String,
 }
 
 impl Origin {
-    pub(super) fn new(
+    pub(crate) fn new(
         resource: &Resource,
         scope: &InstrumentationScope,
         schema_url: impl Into<String>,
@@ -77,7 +96,7 @@ impl Origin {
     }
 
     /// The export request of these frames, laid one behind the other in `items`.
-    pub(super) fn request(&self, items: &[u8]) -> Vec<u8> {
+    pub(crate) fn request(&self, items: &[u8]) -> Vec<u8> {
         // The fields have the same numbers in the messages of all three signals.
         let mut scope = Vec::with_capacity(items.len() + self.scope.len() + 128);
         field(&mut scope, 1, &self.scope);
@@ -96,7 +115,7 @@ impl Origin {
 
 /// A request in the form that is asked for. `None` if the bytes are no such request, which only a
 /// damaged file can cause.
-pub(super) fn encoded(signal: Signal, request: Vec<u8>, encoding: Encoding) -> Option<Vec<u8>> {
+pub(crate) fn encoded(signal: Signal, request: Vec<u8>, encoding: Encoding) -> Option<Vec<u8>> {
     match encoding {
         Encoding::Protobuf => Some(request),
         Encoding::Json => json(signal, &request),
@@ -119,4 +138,16 @@ fn field(to: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
     // A vector grows as needed, so there is always room.
     encode_length_delimiter(bytes.len(), to).ok();
     to.extend_from_slice(bytes);
+}
+
+/// The points of a metric, which is what collectors count.
+pub(crate) fn points(metric: &Metric) -> usize {
+    match &metric.data {
+        None => 0,
+        Some(Data::Gauge(data)) => data.data_points.len(),
+        Some(Data::Sum(data)) => data.data_points.len(),
+        Some(Data::Histogram(data)) => data.data_points.len(),
+        Some(Data::ExponentialHistogram(data)) => data.data_points.len(),
+        Some(Data::Summary(data)) => data.data_points.len(),
+    }
 }

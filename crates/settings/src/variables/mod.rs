@@ -1,5 +1,7 @@
 //! The one list of environment variables.
 
+mod telemetry;
+
 use crate::table::SETTINGS;
 use crate::{Environment, nearest};
 use std::fmt;
@@ -29,6 +31,8 @@ pub enum Family {
     Hub,
     /// OpenTelemetry's.
     OpenTelemetry,
+    /// Those of the backends that telemetry can be sent to.
+    Backends,
     /// Proxies and certificates.
     Network,
     /// Compilers and other programs.
@@ -50,7 +54,7 @@ pub static VARIABLES: LazyLock<Vec<Variable>> = LazyLock::new(|| {
             })
         })
         .collect();
-    for (family, names) in OTHERS {
+    for (family, names) in OTHERS.iter().chain(telemetry::FAMILIES) {
         all.extend(names.iter().map(|(name, what)| Variable {
             name,
             what,
@@ -112,140 +116,6 @@ const OTHERS: &[(Family, &[(&str, &str)])] = &[
             (
                 "HF_HUB_DISABLE_IMPLICIT_TOKEN",
                 "With `1`, the token file is not used.",
-            ),
-        ],
-    ),
-    (
-        Family::OpenTelemetry,
-        &[
-            ("OTEL_SDK_DISABLED", "With `true`, nothing is exported."),
-            ("OTEL_SERVICE_NAME", "Name of the service in every span."),
-            (
-                "OTEL_RESOURCE_ATTRIBUTES",
-                "Further attributes of the resource, `key=value,…`.",
-            ),
-            (
-                "OTEL_TRACES_EXPORTER",
-                "Where spans go: `otlp`, `console` or `none`, several with commas.",
-            ),
-            ("OTEL_TRACES_SAMPLER", "Which traces are kept."),
-            ("OTEL_TRACES_SAMPLER_ARG", "The sampler's argument."),
-            ("OTEL_PROPAGATORS", "How trace context travels in headers."),
-            (
-                "OTEL_METRICS_EXPORTER",
-                "Only `none`: metrics are not exported yet.",
-            ),
-            (
-                "OTEL_LOGS_EXPORTER",
-                "Only `none`: logs are not exported yet.",
-            ),
-            (
-                "OTEL_SEMCONV_STABILITY_OPT_IN",
-                "`gen_ai_latest_experimental`: the latest names, unless `telemetry.profile` says otherwise.",
-            ),
-            (
-                "OTEL_EXPORTER_OTLP_ENDPOINT",
-                "Base address of the OTLP receiver.",
-            ),
-            (
-                "OTEL_EXPORTER_OTLP_HEADERS",
-                "Headers for the OTLP receiver. A secret.",
-            ),
-            (
-                "OTEL_EXPORTER_OTLP_PROTOCOL",
-                "`http/protobuf` or `http/json`; `grpc` is not there yet.",
-            ),
-            (
-                "OTEL_EXPORTER_OTLP_TIMEOUT",
-                "Milliseconds that one export may take.",
-            ),
-            ("OTEL_EXPORTER_OTLP_COMPRESSION", "`gzip` or `none`."),
-            (
-                "OTEL_EXPORTER_OTLP_CERTIFICATE",
-                "File with the certificates to trust.",
-            ),
-            (
-                "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
-                "File with the certificate that shows who sends.",
-            ),
-            (
-                "OTEL_EXPORTER_OTLP_CLIENT_KEY",
-                "File with the key of that certificate.",
-            ),
-            (
-                "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-                "The same for spans only; the address is used as it is.",
-            ),
-            (
-                "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
-                "The same for spans only. A secret.",
-            ),
-            (
-                "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
-                "The same for spans only.",
-            ),
-            (
-                "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
-                "The same for spans only.",
-            ),
-            (
-                "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
-                "The same for spans only.",
-            ),
-            (
-                "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
-                "The same for spans only.",
-            ),
-            (
-                "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE",
-                "The same for spans only.",
-            ),
-            (
-                "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY",
-                "The same for spans only.",
-            ),
-            (
-                "OTEL_BSP_SCHEDULE_DELAY",
-                "Milliseconds between two exports.",
-            ),
-            (
-                "OTEL_BSP_EXPORT_TIMEOUT",
-                "Milliseconds that one batch may take.",
-            ),
-            ("OTEL_BSP_MAX_QUEUE_SIZE", "Spans that wait at most."),
-            (
-                "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
-                "Spans in one export at most.",
-            ),
-            (
-                "OTEL_BSP_MAX_CONCURRENT_EXPORTS",
-                "Exports at the same time.",
-            ),
-            (
-                "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
-                "Attributes on one span at most.",
-            ),
-            ("OTEL_SPAN_EVENT_COUNT_LIMIT", "Events on one span at most."),
-            ("OTEL_SPAN_LINK_COUNT_LIMIT", "Links on one span at most."),
-            (
-                "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
-                "Attributes on one event at most.",
-            ),
-            (
-                "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
-                "Attributes on one link at most.",
-            ),
-            (
-                "OTEL_ATTRIBUTE_COUNT_LIMIT",
-                "Attributes on one span at most, unless the variable for spans says so.",
-            ),
-            (
-                "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
-                "Letters in one attribute at most.",
-            ),
-            (
-                "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
-                "The same for spans only.",
             ),
         ],
     ),
