@@ -4,6 +4,7 @@
 //! [`Sink`](llamatelemetry_record::Sink) for records, set up by the standard `OTEL_*` variables.
 //! Without any of them nothing is sent anywhere.
 
+pub mod check;
 mod config;
 mod console;
 mod content;

@@ -117,6 +117,14 @@ impl Conventions {
             })
     }
 
+    /// Whether an event of this name is one of the latest text that the profile lacks.
+    pub(crate) fn is_moved_event(self, name: &str) -> bool {
+        let mut events = tables::LATEST.events.iter();
+        events.any(|event| {
+            translate::event_name(self.profile, event.name) == name && event.name != name
+        })
+    }
+
     /// All that can go out.
     pub(crate) fn registries(&self) -> impl Iterator<Item = &'static Registry> {
         [

@@ -1,12 +1,14 @@
 //! The mapping by golden files, the pipeline against receivers, a collector and nobody.
 
 mod backends;
+mod check;
 mod console;
 mod delivery;
 mod file;
 mod log;
 mod mapping;
 mod presets;
+mod profiles;
 mod receiver;
 mod sample;
 mod spool;

@@ -19,7 +19,7 @@ fn golden(record: &RequestRecord) -> String {
 }
 
 /// Spans as text, times relative to the request's start.
-fn shown(record: &RequestRecord, spans: &[Span]) -> String {
+pub(crate) fn shown(record: &RequestRecord, spans: &[Span]) -> String {
     let started = record.started_at.duration_since(UNIX_EPOCH);
     let started = u64::try_from(started.expect("after 1970").as_nanos()).expect("before 2554");
     let mut text = String::new();

@@ -1,6 +1,6 @@
 //! Written by `cargo xtask generate` from `crates/telemetry/conventions/llamacpp.toml`.
 
-use crate::conventions::registry::{Registry, Attribute, Requirements, SpanKind, SpanType, ValueKind};
+use crate::conventions::registry::{Registry, Attribute, Condition, Requirements, SpanKind, SpanType, ValueKind};
 
 /// `llamacpp`.
 pub(crate) static LLAMACPP: Registry = Registry {
@@ -30,6 +30,7 @@ pub(crate) static LLAMACPP: Registry = Registry {
         SpanType { id: "llamacpp.decode", operations: &[], kinds: &[SpanKind::Internal], names: &["decode"], definition: "generating", requirements: Requirements { required: &[], conditional: &[], recommended: &["llamacpp.decode.tokens", "llamacpp.decode.tokens_per_second"], opt_in: &[] } },
         SpanType { id: "llamacpp.prefill", operations: &[], kinds: &[SpanKind::Internal], names: &["prefill"], definition: "evaluating the prompt", requirements: Requirements { required: &[], conditional: &[], recommended: &["llamacpp.prefill.cached_tokens", "llamacpp.prefill.tokens", "llamacpp.prefill.tokens_per_second"], opt_in: &[] } },
         SpanType { id: "llamacpp.queue", operations: &[], kinds: &[SpanKind::Internal], names: &["queue"], definition: "waiting for a slot", requirements: Requirements { required: &[], conditional: &[], recommended: &["llamacpp.slot.id"], opt_in: &[] } },
+        SpanType { id: "llamacpp.rerank", operations: &["rerank"], kinds: &[SpanKind::Client], names: &["{gen_ai.operation.name} {gen_ai.request.model}", "{gen_ai.operation.name}"], definition: "documents scored against a query", requirements: Requirements { required: &["gen_ai.operation.name", "gen_ai.provider.name"], conditional: &[("error.type", Condition::Failed), ("gen_ai.request.model", Condition::InSpanName), ("server.port", Condition::With("server.address"))], recommended: &[], opt_in: &[] } },
     ],
     events: &[
     ],
