@@ -2,7 +2,7 @@
 
 use crate::TelemetryError;
 use crate::output::Output;
-use crate::signal::{Frame, Origin, Signal, json};
+use crate::signal::{Frame, OwnOrigin, Signal, json};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::metrics::v1::Metric;
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -19,13 +19,13 @@ use std::time::Instant;
 pub(crate) struct FileOutput {
     path: PathBuf,
     file: File,
-    origin: Origin,
+    origin: OwnOrigin,
     /// A failure was told.
     told: AtomicBool,
 }
 
 impl FileOutput {
-    pub(crate) fn open(path: &Path, origin: Origin) -> Result<Self, TelemetryError> {
+    pub(crate) fn open(path: &Path, origin: OwnOrigin) -> Result<Self, TelemetryError> {
         use std::os::unix::fs::OpenOptionsExt as _;
         let file = File::options()
             .create(true)
@@ -49,7 +49,7 @@ impl FileOutput {
         if items.is_empty() {
             return;
         }
-        let request = self.origin.request(&Frame::of(items, |_| 1).bytes);
+        let request = self.origin.get().request(&Frame::of(items, |_| 1).bytes);
         let Some(mut line) = json(signal, &request) else {
             return;
         };

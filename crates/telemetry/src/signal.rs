@@ -8,6 +8,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::TracesData;
 use prost::Message;
 use prost::encode_length_delimiter;
+use std::sync::{Arc, OnceLock};
 
 /// What is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -80,6 +81,23 @@ pub(crate) struct Origin {
     pub(crate) scope: Vec<u8>,
     /// Where the names of the items are defined.
     pub(crate) schema_url: String,
+}
+
+/// The origin of this program's own items: known once the pipeline's thread has looked at the
+/// machine, which it does before it hands on the first item.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OwnOrigin(Arc<OnceLock<Arc<Origin>>>);
+
+impl OwnOrigin {
+    /// Says what it is. Only the first call counts.
+    pub(crate) fn set(&self, origin: Origin) {
+        self.0.set(Arc::new(origin)).ok();
+    }
+
+    /// What it is; waits until it is known.
+    pub(crate) fn get(&self) -> &Arc<Origin> {
+        self.0.wait()
+    }
 }
 
 impl Origin {

@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::error::Cause;
+use llamatelemetry_machine::Machine;
 use llamatelemetry_record::Sink;
 use llamatelemetry_settings::Settings;
 use llamatelemetry_telemetry::{ResourceFacts, Telemetry};
@@ -22,8 +23,11 @@ pub fn setup_telemetry(
     settings: &Settings,
     console: Box<dyn Write + Send>,
 ) -> Result<TelemetryHandle, Error> {
-    let telemetry = Telemetry::setup(settings, ResourceFacts::default(), Some(console))
-        .map_err(Cause::Telemetry)?;
+    let facts = ResourceFacts {
+        machine: Some(Machine::probe),
+        ..ResourceFacts::default()
+    };
+    let telemetry = Telemetry::setup(settings, facts, Some(console)).map_err(Cause::Telemetry)?;
     Ok(TelemetryHandle {
         telemetry: Arc::new(telemetry),
     })

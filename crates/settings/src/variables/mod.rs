@@ -200,6 +200,17 @@ const OTHERS: &[(Family, &[(&str, &str)])] = &[
                 "Folder of the servers' sockets; without it `/tmp/llamatelemetry-UID`.",
             ),
             ("TMPDIR", "Folder of temporary files."),
+            (
+                "KAGGLE_KERNEL_RUN_TYPE",
+                "Set in Kaggle's notebooks: `llamatelemetry.platform` says so.",
+            ),
+            ("KAGGLE_URL_BASE", "As `KAGGLE_KERNEL_RUN_TYPE`."),
+            (
+                "COLAB_RELEASE_TAG",
+                "Set in Colab's notebooks: `llamatelemetry.platform` says so.",
+            ),
+            ("COLAB_GPU", "As `COLAB_RELEASE_TAG`."),
+            ("COLAB_BACKEND_VERSION", "As `COLAB_RELEASE_TAG`."),
             ("NO_COLOR", "Set to anything: no colour on the terminal."),
             (
                 "CLICOLOR_FORCE",

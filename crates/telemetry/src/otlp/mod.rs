@@ -12,7 +12,7 @@ use crate::TelemetryError;
 use crate::config::SignalConfig;
 use crate::output::Output;
 use crate::pipeline::Delivery;
-use crate::signal::{Frame, Origin, Signal, points};
+use crate::signal::{Frame, OwnOrigin, Signal, points};
 use lane::Lane;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::metrics::v1::Metric;
@@ -44,7 +44,7 @@ impl Otlp {
     /// Starts a lane for every signal that is sent. A folder that cannot be used is told.
     pub(crate) fn start(
         sent: Vec<SignalConfig>,
-        origin: &Origin,
+        origin: &OwnOrigin,
         kept: Kept,
         notices: &mut Vec<String>,
     ) -> Result<Self, TelemetryError> {

@@ -14,10 +14,10 @@ use crate::otlp::{Kept, Otlp};
 use crate::output::Output;
 use crate::resource::{self, ResourceFacts};
 use crate::sampler::Sampler;
-use crate::signal::Origin;
+use crate::signal::{Origin, OwnOrigin};
 use crate::{TelemetryError, mapping, names};
-use llamatelemetry_record::{Happening, LoggedLine, RequestRecord, Sink};
-use llamatelemetry_settings::Settings;
+use llamatelemetry_record::{Happening, LoggedLine, RequestRecord, Sink, TraceId};
+use llamatelemetry_settings::{Environment, Settings};
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use queue::{Bounds, Item, Queue, Work};
 use std::io::Write;
@@ -58,6 +58,11 @@ struct Worker {
     sampler: Sampler,
     limits: SpanLimits,
     conventions: Conventions,
+    /// What the thread finds out first, and what from.
+    origin: OwnOrigin,
+    facts: ResourceFacts,
+    variables: Vec<(String, String)>,
+    environment: Environment,
 }
 
 impl Telemetry {
@@ -81,15 +86,7 @@ impl Telemetry {
             mut notices,
             ..
         } = Config::read(settings)?;
-        let origin = Origin::new(
-            &resource::describe(facts, variables),
-            &InstrumentationScope {
-                name: names::SCOPE.to_owned(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                ..InstrumentationScope::default()
-            },
-            conventions.schema_url(),
-        );
+        let origin = OwnOrigin::default();
         let mut outputs: Vec<Arc<dyn Output>> = Vec::new();
         let wanted = settings.telemetry.console || console_asked;
         if let Some(console) = console.filter(|_| wanted) {
@@ -116,6 +113,10 @@ impl Telemetry {
                 sampler,
                 limits,
                 conventions,
+                origin,
+                facts,
+                variables,
+                environment: settings.environment.clone(),
             };
             worker.start()?;
         }
@@ -240,7 +241,8 @@ impl Worker {
         Ok(())
     }
 
-    fn run(self) {
+    fn run(mut self) {
+        self.introduce();
         loop {
             match self.queue.take(None) {
                 Work::Items(items) => items.into_iter().for_each(|item| self.work(item)),
@@ -248,6 +250,24 @@ impl Worker {
                 Work::End => return,
             }
         }
+    }
+
+    /// Says who sends.
+    fn introduce(&mut self) {
+        let resource = resource::describe(
+            std::mem::take(&mut self.facts),
+            std::mem::take(&mut self.variables),
+            &self.environment,
+            // Random, as an instance's id is to be: a process id comes again.
+            &TraceId::random().to_string(),
+        );
+        let scope = InstrumentationScope {
+            name: names::SCOPE.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..InstrumentationScope::default()
+        };
+        let schema_url = self.conventions.schema_url();
+        self.origin.set(Origin::new(&resource, &scope, schema_url));
     }
 
     fn work(&self, item: Item) {

@@ -12,7 +12,7 @@ mod segment;
 
 pub(super) use folder::Folder;
 
-use crate::signal::{Frame, Origin, Signal};
+use crate::signal::{Frame, Origin, OwnOrigin, Signal};
 use segment::Segment;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ const SEGMENT: u64 = 4 << 20;
 /// Frames of one signal in the order they came, bounded in bytes.
 #[derive(Debug)]
 pub(super) struct Spool {
-    origin: Arc<Origin>,
+    origin: OwnOrigin,
     store: Store,
     items: u64,
 }
@@ -57,9 +57,9 @@ pub(super) struct Batch {
 }
 
 impl Spool {
-    pub(super) fn in_memory(origin: Origin, limit: u64) -> Self {
+    pub(super) fn in_memory(origin: OwnOrigin, limit: u64) -> Self {
         Self {
-            origin: Arc::new(origin),
+            origin,
             store: Store::Memory {
                 frames: VecDeque::new(),
                 bytes: 0,
@@ -70,13 +70,13 @@ impl Spool {
     }
 
     pub(super) fn on_disk(
-        origin: Origin,
+        origin: OwnOrigin,
         folder: Arc<Folder>,
         signal: Signal,
         destination: String,
     ) -> Self {
         Self {
-            origin: Arc::new(origin),
+            origin,
             store: Store::Disk {
                 folder,
                 signal,
@@ -160,7 +160,9 @@ impl Spool {
                 if current.is_none() {
                     let segment = folder
                         .create(signal.prefix())
-                        .and_then(|file| Segment::create(file, destination, self.origin.clone()))
+                        .and_then(|file| {
+                            Segment::create(file, destination, self.origin.get().clone())
+                        })
                         .map_err(|error| format!("it cannot be kept on disk: {error}"))?;
                     folder.took(segment.size());
                     segments.push_back(segment);
@@ -190,27 +192,26 @@ impl Spool {
     /// The oldest frames, of as many items as fit into one request, one frame at least.
     pub(super) fn batch(&mut self, most: usize) -> Option<Batch> {
         let most = most as u64;
-        let mut batch = Batch {
-            origin: self.origin.clone(),
-            items: 0,
-            bytes: Vec::new(),
-            frames: 0,
-        };
         match &mut self.store {
             Store::Memory { frames, .. } => {
+                if frames.is_empty() {
+                    return None;
+                }
+                let mut batch = Batch::of(self.origin.get().clone());
                 for frame in frames.iter() {
                     if !batch.takes(frame.items, most) {
                         break;
                     }
                     batch.bytes.extend_from_slice(&frame.bytes);
                 }
+                Some(batch)
             }
             // Those of one file only, since another process's have another origin.
             Store::Disk { segments, .. } => {
                 let segment = segments
                     .iter()
                     .find(|segment| !segment.waiting().is_empty())?;
-                batch.origin = segment.origin().clone();
+                let mut batch = Batch::of(segment.origin().clone());
                 for waiting in segment.waiting().clone() {
                     if !batch.takes(waiting.items, most) {
                         break;
@@ -221,9 +222,9 @@ impl Spool {
                         return None;
                     }
                 }
+                Some(batch)
             }
         }
-        (batch.frames > 0).then_some(batch)
     }
 
     /// The batch, which was the oldest, need not be kept any longer.
@@ -264,6 +265,15 @@ impl Spool {
 }
 
 impl Batch {
+    fn of(origin: Arc<Origin>) -> Self {
+        Self {
+            origin,
+            items: 0,
+            bytes: Vec::new(),
+            frames: 0,
+        }
+    }
+
     /// Whether a frame of so many items still belongs to it; counts it if so.
     fn takes(&mut self, items: u32, most: u64) -> bool {
         let all = self.items + u64::from(items);
