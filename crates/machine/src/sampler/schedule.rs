@@ -1,6 +1,7 @@
 //! When to look, and how closely.
 
 use super::sample::Detail;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// Between two looks while nothing is in flight; each is a full one.
@@ -14,6 +15,9 @@ const WISHED: Duration = Duration::from_millis(250);
 /// The share of one processor that full looks may use up. On machines with many GPUs they become
 /// rarer, so that the whole stays under one hundredth.
 const SHARE: f64 = 0.008;
+/// Of so many full looks the middle cost counts: neither the first, which wakes the driver, nor a
+/// rare slow call says what they cost.
+const REMEMBERED: usize = 9;
 /// They never become rarer than this.
 const RAREST: Duration = Duration::from_secs(5);
 
@@ -22,8 +26,8 @@ const RAREST: Duration = Duration::from_secs(5);
 pub(super) struct Schedule {
     /// When the last look was due, and the last full one.
     last: Option<(Instant, Instant)>,
-    /// Processor time that the dearest of the recent full looks used.
-    cost: Duration,
+    /// Processor time that the latest full looks used.
+    costs: VecDeque<Duration>,
     wished: bool,
 }
 
@@ -38,7 +42,7 @@ impl Schedule {
         let Some((any, full)) = self.last else {
             return (now, Detail::Full);
         };
-        let affordable = self.cost.div_f64(SHARE).min(RAREST);
+        let affordable = self.cost().div_f64(SHARE).min(RAREST);
         let mut pause = if busy { BUSY_FULL } else { IDLE }.max(affordable);
         if self.wished {
             pause = pause.min(WISHED.max(affordable));
@@ -69,9 +73,23 @@ impl Schedule {
         self.last = Some((at, full));
         if detail == Detail::Full {
             self.wished = false;
-            // It forgets slowly: one cheap look does not make up for a dear one.
-            self.cost = cost.max(self.cost.mul_f64(0.9));
+            self.costs.push_back(cost);
+            if self.costs.len() > REMEMBERED {
+                self.costs.pop_front();
+            }
         }
+    }
+
+    fn cost(&self) -> Duration {
+        let mut costs: Vec<Duration> = self.costs.iter().copied().collect();
+        costs.sort_unstable();
+        // Two tell nothing yet.
+        let middle = if costs.len() < 3 {
+            None
+        } else {
+            costs.get(costs.len() / 2)
+        };
+        middle.copied().unwrap_or_default()
     }
 }
 
@@ -118,6 +136,20 @@ mod tests {
         assert!(
             cost * u32::try_from(full).unwrap() < Duration::from_millis(600),
             "{full}"
+        );
+    }
+
+    #[test]
+    fn one_slow_look_slows_nothing_down() {
+        let start = Instant::now();
+        let mut schedule = Schedule::default();
+        for cost in [400, 3, 3, 17, 3] {
+            schedule.made(start, start, Detail::Full, Duration::from_millis(cost));
+        }
+        assert_eq!(schedule.cost(), Duration::from_millis(3));
+        assert_eq!(
+            schedule.next(start + BUSY_FULL, true),
+            (start + BUSY, Detail::Full)
         );
     }
 

@@ -197,7 +197,7 @@ const OTHERS: &[(Family, &[(&str, &str)])] = &[
             ),
             (
                 "XDG_RUNTIME_DIR",
-                "Folder of the servers' sockets; without it `/tmp/llamatelemetry-UID`.",
+                "Folder of the servers' and the sampler's sockets; without it `/tmp/llamatelemetry-UID`.",
             ),
             ("TMPDIR", "Folder of temporary files."),
             (

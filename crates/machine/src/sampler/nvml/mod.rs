@@ -1,10 +1,12 @@
 //! NVIDIA's GPUs, by the library that their driver brings.
 
+mod events;
 mod read;
 
 use super::sample::{Absence, Detail, GpuDevice, GpuValues};
 use super::source::{DeviceError, GpuSource};
 use crate::nvml::{Nvml, explain};
+use events::Events;
 use nvml_wrapper::Device;
 use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureThreshold};
 use nvml_wrapper::error::NvmlError;
@@ -19,6 +21,7 @@ const MIG_ENABLED: u32 = 1;
 pub struct NvmlSource {
     library: Nvml,
     opened: Option<nvml_wrapper::Nvml>,
+    events: Option<Events>,
     devices: Vec<Place>,
 }
 
@@ -28,6 +31,7 @@ struct Place {
     index: u32,
     /// The MIG instance of that GPU.
     instance: Option<u32>,
+    uuid: Option<String>,
     history: History,
 }
 
@@ -50,6 +54,7 @@ impl GpuSource for NvmlSource {
         // The library counts its users: only if none is left does it look at the driver anew.
         self.devices.clear();
         self.opened = None;
+        self.events = None;
         let nvml = self
             .library
             .load()
@@ -72,11 +77,11 @@ impl GpuSource for NvmlSource {
             } else {
                 Vec::new()
             };
-            found.push((Place::new(index, None), gpu));
+            found.push((Place::new(index, None, &gpu), gpu));
             found.extend(
                 instances
                     .into_iter()
-                    .map(|(instance, part)| (Place::new(index, Some(instance)), part)),
+                    .map(|(instance, part)| (Place::new(index, Some(instance), &part), part)),
             );
         }
         if found.is_empty() {
@@ -88,6 +93,7 @@ impl GpuSource for NvmlSource {
         let (places, devices) = found.into_iter().unzip();
         self.devices = places;
         self.opened = Some(nvml);
+        self.events = Events::watch(&self.library);
         Ok(devices)
     }
 
@@ -101,6 +107,15 @@ impl GpuSource for NvmlSource {
         read::quick(&device, values)?;
         if detail == Detail::Full {
             read::full(&device, history, values)?;
+            let uuid = self
+                .devices
+                .get(position)
+                .and_then(|place| place.uuid.as_deref());
+            values.xid = self
+                .events
+                .as_ref()
+                .zip(uuid)
+                .and_then(|(events, uuid)| events.latest(uuid));
         }
         Ok(())
     }
@@ -116,10 +131,11 @@ impl GpuSource for NvmlSource {
 }
 
 impl Place {
-    fn new(index: u32, instance: Option<u32>) -> Self {
+    fn new(index: u32, instance: Option<u32>, device: &GpuDevice) -> Self {
         Self {
             index,
             instance,
+            uuid: device.uuid.clone(),
             history: History::default(),
         }
     }
