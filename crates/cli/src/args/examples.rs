@@ -92,6 +92,21 @@ Examples:
 
 Exit code 1 if a file is broken or llama.cpp would refuse it.";
 
+pub(super) const TRACE: &str = "\
+Examples:
+  llt trace check spans.jsonl
+  llt trace check --rules";
+
+pub(super) const TRACE_CHECK: &str = "\
+Examples:
+  llt trace check spans.jsonl
+  llt trace check --profile v1.36 traces.json.gz metrics.pb
+  cat spans.jsonl | llt trace check - --json
+  llt trace check --rules                       every rule, its level and what it finds
+
+Exit code 1 if a rule of level violation is broken. With --json each finding is one line of JSON,
+and a last line says how much was checked.";
+
 pub(super) const GPU: &str = "\
 Examples:
   llt gpu

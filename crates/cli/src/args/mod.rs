@@ -4,6 +4,7 @@ use crate::printer::ColorChoice;
 use crate::setting_flags::{Everywhere, Runtime, Server, SettingFlags};
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use llamatelemetry_settings::Environment;
+use llamatelemetry_telemetry::conventions::{Profile, UnknownProfile};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -63,6 +64,9 @@ pub(crate) enum Command {
     /// GGUF files: look into them, check them
     #[command(subcommand, after_help = examples::GGUF)]
     Gguf(GgufCommand),
+    /// Recorded traces, metrics and logs: check them
+    #[command(subcommand, after_help = examples::TRACE)]
+    Trace(TraceCommand),
     /// The GPUs of this machine and what they do now
     #[command(after_help = examples::GPU)]
     Gpu(GpuArgs),
@@ -264,6 +268,26 @@ pub(crate) enum GgufCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum TraceCommand {
+    /// Hold recorded telemetry to the conventions, rule by rule
+    #[command(after_help = examples::TRACE_CHECK)]
+    Check(TraceCheckArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TraceCheckArgs {
+    /// Files of OTLP: JSON, lines of JSON or protobuf, packed with gzip or not; `-` reads stdin
+    #[arg(required_unless_present = "rules")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The version of the conventions; without it each scope's own, by its schema
+    #[arg(long, value_name = "PROFILE", value_parser = profile)]
+    pub(crate) profile: Option<Profile>,
+    /// Only list the rules
+    #[arg(long, conflicts_with = "files")]
+    pub(crate) rules: bool,
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Show every setting
     #[command(after_help = examples::CONFIG_SHOW)]
@@ -287,6 +311,11 @@ pub(crate) struct GpuArgs {
 pub(crate) struct CompletionsArgs {
     /// The shell
     pub(crate) shell: clap_complete::Shell,
+}
+
+fn profile(text: &str) -> Result<Profile, String> {
+    text.parse()
+        .map_err(|error: UnknownProfile| error.to_string())
 }
 
 fn temperature(text: &str) -> Result<f64, String> {

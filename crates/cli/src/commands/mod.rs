@@ -10,6 +10,7 @@ mod gpu;
 mod models;
 mod run;
 mod runtime;
+mod trace;
 
 use crate::args::{Cli, Command, RuntimeCommand};
 use crate::outcome::{self, ExitStatus};
@@ -77,6 +78,7 @@ fn execute(args: Cli, environment: Environment, printer: &Printer) -> anyhow::Re
         Command::Runtime(command) => runtime::runtime(&command, &session),
         Command::Models(command) => models::models(&command, &session),
         Command::Gguf(command) => gguf::gguf(&command, &session),
+        Command::Trace(command) => trace::trace(&command, &session),
         Command::Gpu(args) => gpu::gpu(&args, &session),
         Command::Doctor => doctor::doctor(&session),
         Command::Config(command) => config::config(&command, &session),
@@ -102,6 +104,7 @@ fn add_flags(command: &Command, flags: &mut Flags) -> anyhow::Result<()> {
         Command::Runtime(RuntimeCommand::List | RuntimeCommand::Remove { .. })
         | Command::Models(_)
         | Command::Gguf(_)
+        | Command::Trace(_)
         | Command::Gpu(_)
         | Command::Doctor
         | Command::Config(_)

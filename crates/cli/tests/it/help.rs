@@ -60,6 +60,8 @@ pub(crate) const COMMANDS: &[&str] = &[
     "gguf",
     "gguf inspect",
     "gguf validate",
+    "trace",
+    "trace check",
     "gpu",
     "doctor",
     "config",

@@ -15,3 +15,4 @@ mod no_network;
 mod runtime;
 mod settings;
 mod signals;
+mod trace;
