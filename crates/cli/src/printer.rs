@@ -5,6 +5,7 @@ use crate::table::Table;
 use llamatelemetry::progress::Progress;
 use llamatelemetry_settings::Environment;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
@@ -143,6 +144,14 @@ impl Printer {
     /// A table as the text that [`Self::table`] writes.
     pub(crate) fn render(&self, table: &Table) -> String {
         table.render(self.width, self.out)
+    }
+
+    /// The line cut to the width, so that it stays one line.
+    pub(crate) fn fit<'a>(&self, line: &'a str) -> Cow<'a, str> {
+        match self.width {
+            Some(width) => console::truncate_str(line, width, "…"),
+            None => line.into(),
+        }
     }
 
     /// Whether data can be drawn over again: on a terminal that understands it.

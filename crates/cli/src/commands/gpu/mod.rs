@@ -146,8 +146,9 @@ fn watch(subscription: &Subscription, printer: &Printer) -> anyhow::Result<()> {
             } else {
                 String::new()
             };
-            lines_above = text.lines().count();
-            printer.data(&format!("{back}{text}"))?;
+            let lines: Vec<_> = text.lines().map(|line| printer.fit(line)).collect();
+            lines_above = lines.len();
+            printer.data(&format!("{back}{}\n", lines.join("\n")))?;
         } else {
             printer.data(&live::lines(&sample))?;
         }
