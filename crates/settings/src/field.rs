@@ -6,6 +6,7 @@ use crate::{
 };
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::de::DeValue;
@@ -91,6 +92,20 @@ macro_rules! whole_number {
     )+};
 }
 whole_number!(u16: "a whole number from 0 to 65535", u32: "a whole number", usize: "a whole number");
+
+impl FieldValue for SocketAddr {
+    const EXPECTED: &'static str = "an address and a port such as `127.0.0.1:9464`";
+    fn from_text(text: &OsStr, _at: &Context<'_>) -> Option<Self> {
+        let text = text.to_str()?.trim();
+        match text.strip_prefix("localhost:") {
+            Some(port) => Some((Ipv4Addr::LOCALHOST, port.parse().ok()?).into()),
+            None => text.parse().ok(),
+        }
+    }
+    fn shown(&self) -> Value {
+        Value::String(self.to_string())
+    }
+}
 
 impl FieldValue for Duration {
     const EXPECTED: &'static str = "a duration such as `5s`, `500ms` or `2m`";

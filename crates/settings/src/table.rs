@@ -397,6 +397,14 @@ pub const SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        key: "telemetry.prometheus",
+        what: "Address on which Prometheus may scrape metrics, at `/metrics`.",
+        default: Fallback::Unset("none, unless `OTEL_METRICS_EXPORTER` asks for `prometheus`"),
+        variables: &[Source::value("LLAMATELEMETRY_PROMETHEUS")],
+        field: field!(telemetry.prometheus),
+        ..PLAIN
+    },
+    Setting {
         key: "telemetry.backend",
         what: "A known backend to send to: its address, headers and protocol come from its own \
                variables.",

@@ -3,6 +3,7 @@
 use crate::{ByteSize, CaptureContent, Environment, Home, Secret, redact};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -207,6 +208,8 @@ pub struct TelemetrySettings {
     pub profile: Option<ConventionsProfile>,
     /// Add OpenInference's names.
     pub openinference: bool,
+    /// Where Prometheus may scrape metrics.
+    pub prometheus: Option<SocketAddr>,
     /// A known backend that signals are sent to.
     pub backend: Option<TelemetryBackend>,
     /// File that every signal is appended to as OTLP's JSON, a line an export.
@@ -249,6 +252,7 @@ impl fmt::Debug for TelemetrySettings {
             .field("log_level", &self.log_level)
             .field("profile", &self.profile)
             .field("openinference", &self.openinference)
+            .field("prometheus", &self.prometheus)
             .field("backend", &self.backend)
             .field("file", &self.file)
             .field("spool_limit", &self.spool_limit)

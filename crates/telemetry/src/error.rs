@@ -49,6 +49,15 @@ pub enum TelemetryError {
         #[source]
         source: std::io::Error,
     },
+    /// The address that Prometheus is to scrape cannot be listened on.
+    #[error("cannot serve metrics on {address}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
     /// The system gave no thread.
     #[error("cannot start the thread {name:?}")]
     Thread {
@@ -77,6 +86,10 @@ impl TelemetryError {
             Self::File { .. } => {
                 vec!["set telemetry.file to a file that can be written".to_owned()]
             }
+            Self::Listen { .. } => vec![
+                "choose another port with OTEL_EXPORTER_PROMETHEUS_PORT or telemetry.prometheus"
+                    .to_owned(),
+            ],
             Self::Thread { .. } => Vec::new(),
         }
     }

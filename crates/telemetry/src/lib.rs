@@ -13,6 +13,7 @@ mod error;
 mod file;
 mod limits;
 mod mapping;
+pub mod metrics;
 mod otlp;
 mod output;
 mod pipeline;

@@ -17,7 +17,6 @@ pub(crate) trait Output: fmt::Debug + Send + Sync {
     fn logs(&self, _logs: &[LogRecord]) {}
 
     /// Takes the present state of the metrics.
-    #[expect(dead_code, reason = "no metric is made yet")]
     fn metrics(&self, _metrics: &[Metric]) {}
 
     /// Writes or sends what waits, until then at most. Returns whether all was tried.

@@ -76,6 +76,11 @@ pub(crate) fn samples(key: &str) -> [Sample; 3] {
             text("https://b/x", "'https://b/x'"),
             text("http://c", "'http://c'"),
         ],
+        "telemetry.prometheus" => [
+            text("127.0.0.1:1", "'127.0.0.1:1'"),
+            sample("localhost:2", "'localhost:2'", "127.0.0.1:2"),
+            text("[::1]:3", "'[::1]:3'"),
+        ],
         "runtime.backend" => [
             text("cpu", "'cpu'"),
             text("cuda", "'cuda'"),

@@ -5,12 +5,14 @@
 mod backend;
 mod batch;
 mod exporters;
+mod metrics;
 mod names;
 mod otlp;
 mod reader;
 mod unmet;
 
-pub(crate) use batch::{BatchConfig, MetricsConfig};
+pub(crate) use batch::BatchConfig;
+pub(crate) use metrics::MetricsExport;
 pub(crate) use otlp::{Compression, Encoding, Endpoint, Identity, OtlpConfig};
 
 use crate::TelemetryError;
@@ -51,8 +53,7 @@ pub(crate) struct Config {
     pub(crate) sent: Vec<SignalConfig>,
     /// Records, and log lines, that wait for the pipeline at most.
     pub(crate) queue: (usize, usize),
-    #[expect(dead_code, reason = "no metric is made yet")]
-    pub(crate) metrics: MetricsConfig,
+    pub(crate) metrics: MetricsExport,
     pub(crate) sampler: Sampler,
     pub(crate) limits: SpanLimits,
     /// The names that go out.
@@ -116,7 +117,9 @@ impl Config {
                 preset.name
             ));
         }
-        let metrics = MetricsConfig::read(variables, exporters.iter().any(|one| one.prometheus));
+        let scraped = exporters.iter().any(|one| one.prometheus);
+        let mut metrics = metrics::read(variables, scraped, settings.telemetry.prometheus);
+        metrics.prometheus = metrics.prometheus.filter(|_| !disabled);
         let limits = limits(variables);
         let log_limits = log_limits(variables);
         let sampler = sampler(variables);

@@ -10,19 +10,21 @@ use crate::console::Console;
 use crate::conventions::Conventions;
 use crate::file::FileOutput;
 use crate::limits::SpanLimits;
+use crate::metrics::{Metrics, PrometheusEndpoint};
 use crate::otlp::{Kept, Otlp};
 use crate::output::Output;
 use crate::resource::{self, ResourceFacts};
 use crate::sampler::Sampler;
-use crate::signal::{Origin, OwnOrigin};
+use crate::signal::{Origin, OwnOrigin, Signal};
 use crate::{TelemetryError, mapping, names};
-use llamatelemetry_record::{Happening, LoggedLine, RequestRecord, Sink, TraceId};
+use llamatelemetry_record::{Happening, LiveRequest, LoggedLine, RequestRecord, Sink, TraceId};
 use llamatelemetry_settings::{Environment, Settings};
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use queue::{Bounds, Item, Queue, Work};
 use std::io::Write;
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -35,6 +37,8 @@ pub struct Telemetry {
     queue: Arc<Queue>,
     outputs: Vec<Arc<dyn Output>>,
     otlp: Option<Arc<Otlp>>,
+    metrics: Option<Arc<Metrics>>,
+    prometheus: Mutex<Option<PrometheusEndpoint>>,
     notices: Vec<String>,
     ended: AtomicBool,
 }
@@ -58,6 +62,9 @@ struct Worker {
     sampler: Sampler,
     limits: SpanLimits,
     conventions: Conventions,
+    metrics: Option<Arc<Metrics>>,
+    /// How often the outputs get the metrics, if they do.
+    interval: Option<Duration>,
     /// What the thread finds out first, and what from.
     origin: OwnOrigin,
     facts: ResourceFacts,
@@ -82,6 +89,7 @@ impl Telemetry {
             sampler,
             limits,
             conventions,
+            metrics: export,
             resource: variables,
             mut notices,
             ..
@@ -95,6 +103,8 @@ impl Telemetry {
         if let Some(path) = settings.telemetry.file.as_ref().filter(|_| !disabled) {
             outputs.push(Arc::new(FileOutput::open(path, origin.clone())?));
         }
+        let told = settings.telemetry.file.is_some() && !disabled
+            || sent.iter().any(|sent| sent.signal == Signal::Metrics);
         let otlp = if sent.is_empty() {
             None
         } else {
@@ -105,14 +115,22 @@ impl Telemetry {
             Some(Arc::new(Otlp::start(sent, &origin, kept, &mut notices)?))
         };
         outputs.extend(otlp.clone().map(|otlp| otlp as Arc<dyn Output>));
+        let metrics = (told || export.prometheus.is_some())
+            .then(|| Arc::new(Metrics::new(conventions.profile(), &export)));
+        let prometheus = export.prometheus.zip(metrics.clone());
+        let prometheus = prometheus
+            .map(|(address, metrics)| PrometheusEndpoint::start(address, metrics))
+            .transpose()?;
         let queue = Arc::new(Queue::new(Bounds { spans, lines }));
-        if !outputs.is_empty() {
+        if !outputs.is_empty() || metrics.is_some() {
             let worker = Worker {
                 queue: queue.clone(),
                 outputs: outputs.clone(),
                 sampler,
                 limits,
                 conventions,
+                metrics: metrics.clone(),
+                interval: told.then_some(export.interval),
                 origin,
                 facts,
                 variables,
@@ -124,6 +142,8 @@ impl Telemetry {
             queue,
             outputs,
             otlp,
+            metrics,
+            prometheus: Mutex::new(prometheus),
             notices,
             ended: AtomicBool::new(false),
         })
@@ -131,7 +151,19 @@ impl Telemetry {
 
     /// Whether signals go anywhere at all.
     pub fn is_active(&self) -> bool {
-        !self.outputs.is_empty()
+        !self.outputs.is_empty() || self.metrics.is_some()
+    }
+
+    /// What is counted, if anybody is told it.
+    pub fn metrics(&self) -> Option<&Arc<Metrics>> {
+        self.metrics.as_ref()
+    }
+
+    /// Where Prometheus may scrape the metrics.
+    pub fn prometheus(&self) -> Option<SocketAddr> {
+        let endpoint = self.prometheus.lock();
+        let endpoint = endpoint.unwrap_or_else(PoisonError::into_inner);
+        endpoint.as_ref().map(PrometheusEndpoint::address)
     }
 
     /// What was asked for by variables and is not done, in sentences without values.
@@ -146,6 +178,7 @@ impl Telemetry {
         }
         let until = Instant::now() + limit;
         let mut all = self.queue.settle(limit);
+        tell(self.metrics.as_deref(), &self.outputs);
         for output in &self.outputs {
             all &= output.flush(until);
         }
@@ -193,7 +226,11 @@ impl Telemetry {
             self.queue.close();
             if self.is_active() {
                 self.queue.settle(limit);
+                tell(self.metrics.as_deref(), &self.outputs);
             }
+            // Whoever scrapes has had its time: a process that ends serves nobody.
+            let endpoint = self.prometheus.lock();
+            drop(endpoint.unwrap_or_else(PoisonError::into_inner).take());
             for output in &self.outputs {
                 output.shutdown(until);
             }
@@ -214,6 +251,12 @@ impl Telemetry {
 impl Sink for Telemetry {
     fn record(&self, record: Arc<RequestRecord>) {
         self.push(Item::Record(record));
+    }
+
+    fn started(&self, live: &Arc<LiveRequest>) {
+        if let Some(metrics) = &self.metrics {
+            metrics.started(live);
+        }
     }
 
     fn happened(&self, happening: Happening) {
@@ -243,11 +286,20 @@ impl Worker {
 
     fn run(mut self) {
         self.introduce();
+        let mut due = self.interval.map(|interval| Instant::now() + interval);
         loop {
-            match self.queue.take(None) {
+            match self.queue.take(due) {
                 Work::Items(items) => items.into_iter().for_each(|item| self.work(item)),
                 Work::Tick => {}
                 Work::End => return,
+            }
+            // Also where items come so fast that there never is nothing to do.
+            let now = Instant::now();
+            if let Some((at, interval)) = due.as_mut().zip(self.interval)
+                && *at <= now
+            {
+                tell(self.metrics.as_deref(), &self.outputs);
+                *at = now + interval;
             }
         }
     }
@@ -261,6 +313,9 @@ impl Worker {
             // Random, as an instance's id is to be: a process id comes again.
             &TraceId::random().to_string(),
         );
+        if let Some(metrics) = &self.metrics {
+            metrics.introduce(resource::pairs(&resource));
+        }
         let scope = InstrumentationScope {
             name: names::SCOPE.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -273,7 +328,12 @@ impl Worker {
     fn work(&self, item: Item) {
         match item {
             Item::Record(record) => {
-                if self.sampler.keeps(record.trace_id, record.parent.as_ref()) {
+                let kept = self.sampler.keeps(record.trace_id, record.parent.as_ref());
+                if let Some(metrics) = &self.metrics {
+                    // Only what goes somewhere can be found again.
+                    metrics.observe(&record, kept && !self.outputs.is_empty());
+                }
+                if kept {
                     let mut spans = mapping::spans(&record, &self.limits);
                     for span in &mut spans {
                         self.conventions.translate(span);
@@ -283,8 +343,26 @@ impl Worker {
                     }
                 }
             }
-            // Neither is a signal yet.
-            Item::Happening(_) | Item::Line(_) => {}
+            Item::Happening(happening) => {
+                if let Some(metrics) = &self.metrics {
+                    let kept = self
+                        .sampler
+                        .keeps(happening.trace_id, happening.parent.as_ref());
+                    metrics.happened(&happening, kept && !self.outputs.is_empty());
+                }
+            }
+            // No signal yet.
+            Item::Line(_) => {}
+        }
+    }
+}
+
+/// Gives the outputs the metrics as they are now.
+fn tell(metrics: Option<&Metrics>, outputs: &[Arc<dyn Output>]) {
+    if let Some(metrics) = metrics.filter(|_| !outputs.is_empty()) {
+        let metrics = metrics.collect();
+        for output in outputs {
+            output.metrics(&metrics);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// Something to turn into signals.
 #[derive(Debug)]
-#[expect(dead_code, reason = "only records become signals yet")]
+#[expect(dead_code, reason = "lines of logs are no signal yet")]
 pub(super) enum Item {
     Record(Arc<RequestRecord>),
     Happening(Box<Happening>),

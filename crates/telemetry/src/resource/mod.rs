@@ -2,7 +2,7 @@
 
 mod platform;
 
-use crate::value::{IntoValue, key_value};
+use crate::value::{IntoValue, Shown, key_value};
 use llamatelemetry_machine::{GpuInventory, Machine};
 use llamatelemetry_settings::Environment;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
@@ -149,6 +149,17 @@ fn gpus(all: &mut Attributes, found: &GpuInventory) {
         "llamatelemetry.gpu.compute_capabilities",
         list(&|gpu| gpu.compute_capability.map(version)),
     );
+}
+
+/// Its attributes as text.
+pub(crate) fn pairs(resource: &Resource) -> Vec<(String, String)> {
+    let attributes = resource.attributes.iter();
+    attributes
+        .filter_map(|attribute| {
+            let value = attribute.value.as_ref()?.value.as_ref()?;
+            Some((attribute.key.clone(), Shown(value).to_string()))
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod delivery;
 mod file;
 mod log;
 mod mapping;
+mod metrics;
 mod presets;
 mod profiles;
 mod receiver;

@@ -1,0 +1,214 @@
+//! Metrics: what is counted, and how others read it.
+//!
+//! [`Metrics`] takes finished requests, happenings and samples of the machine, and tells them as
+//! OTLP ([`Metrics::collect`]) and as text for Prometheus ([`Metrics::prometheus`]). Histograms and
+//! counters carry exemplars: a measurement leads to the trace it comes from. `docs/metrics.md`
+//! defines every instrument of [`INSTRUMENTS`].
+
+mod aggregate;
+mod attributes;
+mod buckets;
+mod endpoint;
+mod inflight;
+mod instrument;
+mod names;
+mod otlp;
+mod registry;
+mod requests;
+#[cfg(test)]
+mod sample;
+mod text;
+
+pub use endpoint::PrometheusEndpoint;
+pub use instrument::{Instrument, Kind};
+pub use names::INSTRUMENTS;
+pub use text::Format;
+
+use crate::config::MetricsExport;
+use crate::conventions::Profile;
+use crate::value::unix_nanos;
+use aggregate::Origin;
+use attributes::Attributes;
+use inflight::InFlight;
+use llamatelemetry_record::{Happening, LiveRequest, RequestRecord, What};
+use names::Id;
+use opentelemetry_proto::tonic::metrics::v1::Metric;
+use otlp::Collector;
+pub(crate) use otlp::Temporality;
+use registry::{Layout, Registry};
+use requests::Requests;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::SystemTime;
+
+/// Which measurements become exemplars.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum ExemplarFilter {
+    /// Those whose trace is kept.
+    #[default]
+    TraceBased,
+    AlwaysOn,
+    AlwaysOff,
+}
+
+/// All that is counted. Every method may be called from any thread and returns at once.
+#[derive(Debug)]
+pub struct Metrics {
+    exemplars: ExemplarFilter,
+    resource: OnceLock<Vec<(String, String)>>,
+    in_flight: Mutex<InFlight>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    registry: Registry,
+    requests: Requests,
+    otlp: Collector,
+}
+
+impl Metrics {
+    /// Nothing counted yet.
+    pub(crate) fn new(version: Profile, export: &MetricsExport) -> Self {
+        let layout = Layout {
+            version,
+            exponential: export.exponential,
+        };
+        Self {
+            exemplars: export.exemplars,
+            resource: OnceLock::new(),
+            in_flight: Mutex::default(),
+            state: Mutex::new(State {
+                registry: Registry::new(layout),
+                requests: Requests::default(),
+                otlp: Collector::new(export.temporality, now()),
+            }),
+        }
+    }
+
+    /// Says who tells it all, once that is known.
+    pub(crate) fn introduce(&self, resource: Vec<(String, String)>) {
+        // Whoever was introduced first stays.
+        drop(self.resource.set(resource));
+    }
+
+    /// A request was sent. It counts as in flight until its record comes or nobody holds it.
+    pub fn started(&self, live: &Arc<LiveRequest>) {
+        self.in_flight().started(live);
+    }
+
+    /// A request has ended. `kept` tells whether its trace is kept: only then do exemplars lead
+    /// to it. Its energy comes later, by [`Metrics::settled`].
+    pub fn observe(&self, record: &RequestRecord, kept: bool) {
+        let live = self.in_flight().ended(record.span_id);
+        let deltas = live.map(|live| live.progress().deltas);
+        let exemplars = self.leads(kept);
+        let mut state = self.state();
+        let State {
+            registry, requests, ..
+        } = &mut *state;
+        requests.ended(registry, record, deltas, exemplars);
+    }
+
+    /// The energy of a request that was observed before is known, or known not to be.
+    pub fn settled(&self, record: &RequestRecord, kept: bool) {
+        let exemplars = self.leads(kept);
+        let mut state = self.state();
+        let State {
+            registry, requests, ..
+        } = &mut *state;
+        requests.energy(registry, record, exemplars);
+    }
+
+    /// Something that is no request has ended: a load, a restart, a tool.
+    pub fn happened(&self, happening: &Happening, kept: bool) {
+        let ended = unix_nanos(happening.started_at + happening.duration);
+        let origin = self.leads(kept).then_some(Origin {
+            at: ended,
+            trace_id: happening.trace_id,
+            span_id: happening.span_id,
+        });
+        let error = happening.failure.as_ref();
+        let error = error.map(|failure| failure.kind.as_str());
+        let seconds = happening.duration.as_secs_f64();
+        let model = |model: &str| Attributes::default().with("gen_ai.request.model", model);
+        let mut state = self.state();
+        let mut put = |id: Id, attributes: &Attributes, value| {
+            if id.instrument().versions.include(state.registry.version()) {
+                let series = state.registry.series(id, attributes, ended);
+                state.registry.record(series, value, origin);
+            }
+        };
+        match &happening.what {
+            What::ModelLoad { model: name, .. } => {
+                let attributes = model(name).with_some("error.type", error);
+                put(Id::ModelLoads, &attributes, 1.0);
+                put(Id::ModelLoadDuration, &attributes, seconds);
+            }
+            What::Restart { model: name, .. } => {
+                put(
+                    Id::Restarts,
+                    &model(name).with_some("error.type", error),
+                    1.0,
+                );
+            }
+            What::ToolExecution { name, .. } => {
+                let attributes = Attributes::default()
+                    .with("gen_ai.operation.name", "execute_tool")
+                    .with("gen_ai.tool.name", name.as_str())
+                    .with_some("error.type", error);
+                put(Id::ToolDuration, &attributes, seconds);
+            }
+            _ => {}
+        }
+    }
+
+    /// Everything as OTLP, for one exporter: where differences are asked for, each call tells what
+    /// came since the last one.
+    pub fn collect(&self) -> Vec<Metric> {
+        self.count_in_flight();
+        let mut state = self.state();
+        let State { registry, otlp, .. } = &mut *state;
+        otlp.collect(registry, now())
+    }
+
+    /// Everything as text, cumulative, for any number of readers.
+    pub fn prometheus(&self, format: Format) -> String {
+        self.count_in_flight();
+        let resource = self.resource.get().map_or(&[][..], Vec::as_slice);
+        text::render(&self.state().registry, resource, format)
+    }
+
+    fn count_in_flight(&self) {
+        let crowds = self.in_flight().count();
+        let now = now();
+        let of = |operation: &str| Attributes::default().with("gen_ai.operation.name", operation);
+        let registry = &mut self.state().registry;
+        for (operation, crowd) in crowds {
+            let attributes = of(operation);
+            registry.set(Id::RequestsActive, &attributes, now, crowd.active as f64);
+            registry.set(Id::RequestsWaiting, &attributes, now, crowd.waiting as f64);
+        }
+    }
+
+    fn leads(&self, kept: bool) -> bool {
+        match self.exemplars {
+            ExemplarFilter::TraceBased => kept,
+            ExemplarFilter::AlwaysOn => true,
+            ExemplarFilter::AlwaysOff => false,
+        }
+    }
+
+    fn in_flight(&self) -> MutexGuard<'_, InFlight> {
+        self.in_flight
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn now() -> u64 {
+    unix_nanos(SystemTime::now())
+}

@@ -1,0 +1,277 @@
+//! The one table of instruments.
+
+use super::buckets;
+use super::instrument::{Instrument, Kind, Number, Versions};
+
+/// Makes the table and an index into it from one list, so that neither can miss a row.
+macro_rules! instruments {
+    ($($id:ident {
+        $name:literal, $unit:literal, $kind:ident $(($bounds:expr))?, $number:ident, $versions:ident,
+        $what:literal
+    })*) => {
+        /// Which instrument.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub(crate) enum Id { $($id),* }
+
+        /// Every instrument, in the order in which they are told.
+        pub static INSTRUMENTS: &[Instrument] = &[$(Instrument {
+            name: $name,
+            unit: $unit,
+            what: $what,
+            kind: Kind::$kind $(($bounds))?,
+            number: Number::$number,
+            versions: Versions::$versions,
+        }),*];
+
+        /// Their ids, in the same order.
+        pub(crate) const IDS: &[Id] = &[$(Id::$id),*];
+    };
+}
+
+instruments! {
+    // Requests, by the GenAI conventions.
+    InferenceDuration {
+        "gen_ai.client.inference.duration", "s", Histogram(buckets::DURATION), Real, Latest,
+        "Request sent → last delta, or the failure."
+    }
+    OperationDuration {
+        "gen_ai.client.operation.duration", "s", Histogram(buckets::DURATION), Real, All,
+        "Request sent → last delta, or the failure. In the latest names of embeddings and reranking only."
+    }
+    FirstChunk {
+        "gen_ai.client.inference.time_to_first_chunk", "s", Histogram(buckets::DURATION), Real, Latest,
+        "Request sent → first delta of a streamed answer."
+    }
+    OperationFirstChunk {
+        "gen_ai.client.operation.time_to_first_chunk", "s", Histogram(buckets::DURATION), Real, Only1_41,
+        "Request sent → first delta of a streamed answer."
+    }
+    InputTokens {
+        "gen_ai.client.inference.usage.input_tokens", "{token}", Counter, Whole, Latest,
+        "Tokens of prompts, those from the cache included."
+    }
+    OutputTokens {
+        "gen_ai.client.inference.usage.output_tokens", "{token}", Counter, Whole, Latest,
+        "Tokens generated."
+    }
+    CachedTokens {
+        "gen_ai.client.inference.usage.cache_read.input_tokens", "{token}", Counter, Whole, Latest,
+        "Tokens of prompts that were taken from the cache."
+    }
+    OperationInputTokens {
+        "gen_ai.client.inference.operation.input_tokens", "{token}", Histogram(buckets::TOKENS), Whole, Latest,
+        "Tokens of one prompt, those from the cache included."
+    }
+    OperationOutputTokens {
+        "gen_ai.client.inference.operation.output_tokens", "{token}", Histogram(buckets::TOKENS), Whole, Latest,
+        "Tokens of one answer."
+    }
+    TokenUsage {
+        "gen_ai.client.token.usage", "{token}", Histogram(buckets::TOKENS), Whole, UpTo1_41,
+        "Tokens of one prompt or of one answer, by `gen_ai.token.type`."
+    }
+    ServerDuration {
+        "gen_ai.server.request.duration", "s", Histogram(buckets::DURATION), Real, All,
+        "Request sent → last delta, as its server's manager saw it."
+    }
+    ServerFirstToken {
+        "gen_ai.server.time_to_first_token", "s", Histogram(buckets::FIRST_TOKEN), Real, All,
+        "Queue and prefill of a request that succeeded."
+    }
+    ServerPerToken {
+        "gen_ai.server.time_per_output_token", "s", Histogram(buckets::PER_TOKEN), Real, All,
+        "Decode of a request that succeeded, over its tokens after the first."
+    }
+    ToolDuration {
+        "gen_ai.execute_tool.duration", "s", Histogram(buckets::DURATION), Real, Latest,
+        "Execution of a tool that the model called."
+    }
+    // Requests, where no convention has a name.
+    QueueDuration {
+        "llamacpp.queue.duration", "s", Histogram(buckets::PHASE), Real, All,
+        "Request sent → slot started."
+    }
+    PrefillDuration {
+        "llamacpp.prefill.duration", "s", Histogram(buckets::PHASE), Real, All,
+        "Slot started → first delta."
+    }
+    DecodeDuration {
+        "llamacpp.decode.duration", "s", Histogram(buckets::PHASE), Real, All,
+        "First delta → last delta."
+    }
+    EvaluatedTokens {
+        "llamacpp.prefill.tokens", "{token}", Counter, Whole, All,
+        "Tokens of prompts that were evaluated, those from the cache excluded."
+    }
+    DraftTokens {
+        "llamacpp.draft.tokens", "{token}", Counter, Whole, All,
+        "Tokens drafted by speculative decoding."
+    }
+    DraftAccepted {
+        "llamacpp.draft.accepted_tokens", "{token}", Counter, Whole, All,
+        "Drafted tokens that the model accepted; over those drafted, the acceptance."
+    }
+    WastedTokens {
+        "llamacpp.wasted_tokens", "{token}", Counter, Whole, All,
+        "Tokens generated for requests that were cancelled or failed. Where the server gave no count, deltas: about a token each."
+    }
+    RequestErrors {
+        "llamacpp.request.errors", "{error}", Counter, Whole, All,
+        "Requests that failed, by `error.type`."
+    }
+    RequestsActive {
+        "llamacpp.requests.active", "{request}", UpDownCounter, Whole, All,
+        "Requests sent and not ended."
+    }
+    RequestsWaiting {
+        "llamacpp.requests.waiting", "{request}", UpDownCounter, Whole, All,
+        "Requests that no slot works on yet."
+    }
+    // Servers.
+    ModelLoads {
+        "llamacpp.model.loads", "{load}", Counter, Whole, All,
+        "Loads of a model, failed ones with `error.type`."
+    }
+    ModelLoadDuration {
+        "llamacpp.model.load.duration", "s", Histogram(buckets::PHASE), Real, All,
+        "Loading a model."
+    }
+    Restarts {
+        "llamacpp.server.restarts", "{restart}", Counter, Whole, All,
+        "Servers that ended and were started again."
+    }
+    // What llama-server says of itself: its own `/metrics` and `/slots`.
+    ServerPromptTokens {
+        "llamacpp.server.prompt_tokens", "{token}", ObservableCounter, Whole, All,
+        "Prompt tokens evaluated, those from the cache excluded."
+    }
+    ServerCachedTokens {
+        "llamacpp.server.cached_tokens", "{token}", ObservableCounter, Whole, All,
+        "Prompt tokens taken from the cache."
+    }
+    ServerPromptTime {
+        "llamacpp.server.prompt.time", "s", ObservableCounter, Real, All,
+        "Time spent evaluating prompts."
+    }
+    ServerPredictedTokens {
+        "llamacpp.server.predicted_tokens", "{token}", ObservableCounter, Whole, All,
+        "Tokens generated."
+    }
+    ServerPredictedTime {
+        "llamacpp.server.predicted.time", "s", ObservableCounter, Real, All,
+        "Time spent generating."
+    }
+    ServerDecodes {
+        "llamacpp.server.decodes", "{call}", ObservableCounter, Whole, All,
+        "Calls of `llama_decode`."
+    }
+    ServerBusySlots {
+        "llamacpp.server.busy_slots_per_decode", "{slot}", Gauge, Real, All,
+        "Busy slots of a call, on average since the server started."
+    }
+    ServerDraftTokens {
+        "llamacpp.server.draft.tokens", "{token}", ObservableCounter, Whole, All,
+        "Tokens drafted."
+    }
+    ServerDraftAccepted {
+        "llamacpp.server.draft.accepted_tokens", "{token}", ObservableCounter, Whole, All,
+        "Drafted tokens accepted."
+    }
+    ServerDraftAcceptedAt {
+        "llamacpp.server.draft.accepted_tokens_at_position", "{token}", ObservableCounter, Whole, All,
+        "Drafted tokens accepted, by `llamacpp.draft.position` from 0."
+    }
+    ServerDrafts {
+        "llamacpp.server.drafts", "{draft}", ObservableCounter, Whole, All,
+        "Drafts verified."
+    }
+    ServerLongest {
+        "llamacpp.server.sequence.max", "{token}", Gauge, Whole, All,
+        "Longest sequence since the server started."
+    }
+    ServerProcessing {
+        "llamacpp.server.requests.processing", "{request}", UpDownCounter, Whole, All,
+        "Requests that slots work on."
+    }
+    ServerDeferred {
+        "llamacpp.server.requests.deferred", "{request}", UpDownCounter, Whole, All,
+        "Requests that wait for a slot."
+    }
+    ServerSleeping {
+        "llamacpp.server.sleeping", "{server}", UpDownCounter, Whole, All,
+        "Servers that sleep with their model unloaded: 1 or 0."
+    }
+    ServerSlots {
+        "llamacpp.server.slots", "{slot}", UpDownCounter, Whole, All,
+        "Slots, by `llamacpp.slot.state`: `busy` or `idle`."
+    }
+    SlotTokens {
+        "llamacpp.slot.tokens", "{token}", UpDownCounter, Whole, All,
+        "Tokens that a slot holds in the KV cache."
+    }
+    KvTokens {
+        "llamacpp.kv_cache.usage", "{token}", UpDownCounter, Whole, All,
+        "Tokens in the KV cache: the sum over slots."
+    }
+    KvLimit {
+        "llamacpp.kv_cache.limit", "{token}", UpDownCounter, Whole, All,
+        "Tokens that the KV cache has room for."
+    }
+    KvUtilization {
+        "llamacpp.kv_cache.utilization", "1", Gauge, Real, All,
+        "Fraction of the KV cache that is in use."
+    }
+    // Energy.
+    RequestEnergy {
+        "llamacpp.request.energy", "J", Histogram(buckets::ENERGY), Real, All,
+        "Energy of one request."
+    }
+    TokenEnergy {
+        "llamacpp.request.energy_per_output_token", "J", Histogram(buckets::ENERGY_PER_TOKEN), Real, All,
+        "Energy of one request over the tokens it generated."
+    }
+    EnergyAttributed {
+        "llamacpp.energy.attributed", "J", ObservableCounter, Real, All,
+        "Energy shared out to requests."
+    }
+    EnergyIdle {
+        "llamacpp.energy.idle", "J", ObservableCounter, Real, All,
+        "Energy of the devices' idle power."
+    }
+    EnergyUnattributed {
+        "llamacpp.energy.unattributed", "J", ObservableCounter, Real, All,
+        "Energy that no request used: other programs, and work that belongs to none."
+    }
+    // Telemetry itself.
+    SpansProcessed {
+        "otel.sdk.processor.span.processed", "{span}", ObservableCounter, Whole, All,
+        "Spans that came to their end here; those that were dropped with `error.type`."
+    }
+    SpansExported {
+        "otel.sdk.exporter.span.exported", "{span}", ObservableCounter, Whole, All,
+        "Spans given to a collector; those that it never took with `error.type`."
+    }
+    LogsExported {
+        "otel.sdk.exporter.log.exported", "{log_record}", ObservableCounter, Whole, All,
+        "Log records given to a collector; those that it never took with `error.type`."
+    }
+    PointsExported {
+        "otel.sdk.exporter.metric_data_point.exported", "{data_point}", ObservableCounter, Whole, All,
+        "Points of metrics given to a collector; those that it never took with `error.type`."
+    }
+    QueueSize {
+        "otel.sdk.processor.span.queue.size", "{span}", UpDownCounter, Whole, All,
+        "Spans that wait."
+    }
+    QueueCapacity {
+        "otel.sdk.processor.span.queue.capacity", "{span}", UpDownCounter, Whole, All,
+        "Spans that may wait."
+    }
+}
+
+impl Id {
+    /// The instrument.
+    pub(crate) fn instrument(self) -> &'static Instrument {
+        &INSTRUMENTS[self as usize]
+    }
+}
