@@ -9,6 +9,7 @@ mod config;
 mod console;
 mod content;
 pub mod conventions;
+pub mod energy;
 mod error;
 mod file;
 mod limits;
