@@ -11,6 +11,7 @@
 //! Nothing here is async and nothing prints: long work tells a
 //! [`Progress`](llamatelemetry_progress::Progress).
 
+mod abandoned;
 pub mod archive;
 mod client;
 mod download;
@@ -26,6 +27,7 @@ mod sys;
 mod trust;
 mod url;
 
+pub use abandoned::{Abandoned, abandoned};
 pub use archive::{Limits, Unpacked, unpack};
 pub use client::Patience;
 pub use error::FetchError;

@@ -2,6 +2,7 @@
 
 use serde::{Serialize, Serializer};
 use std::fmt;
+use std::path::Path;
 
 /// Something that can find GPUs. Further makers are further implementations.
 pub trait DeviceProbe: fmt::Debug + Send + Sync {
@@ -100,9 +101,14 @@ pub fn probe_gpus(probes: &[&dyn DeviceProbe]) -> Result<GpuInventory, GpuUnavai
 /// files in microseconds; `None` where no module is loaded. Remembered results that hold for one
 /// driver and one kind of card are keyed by it: a build for one card does not run on another.
 pub fn driver_identity() -> Option<String> {
-    let text = std::fs::read_to_string("/sys/module/nvidia/version").ok()?;
+    identity_below(Path::new("/"))
+}
+
+/// The same from a recorded system below another root.
+fn identity_below(root: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(root.join("sys/module/nvidia/version")).ok()?;
     let version = Some(text.trim()).filter(|version| !version.is_empty())?;
-    let cards = std::fs::read_dir("/proc/driver/nvidia/gpus")
+    let cards = std::fs::read_dir(root.join("proc/driver/nvidia/gpus"))
         .into_iter()
         .flatten()
         .flatten();
@@ -154,6 +160,34 @@ mod tests {
             cause,
             reason: format!("{cause:?}"),
         }))
+    }
+
+    #[test]
+    fn the_identity_names_driver_and_cards() {
+        let root = tempfile::tempdir().unwrap();
+        let put = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        assert_eq!(identity_below(root.path()), None);
+        put("sys/module/nvidia/version", "580.159.04\n");
+        assert_eq!(identity_below(root.path()).unwrap(), "580.159.04");
+        let card = |at: &str, model: &str| {
+            let text = format!("Model: \t\t {model}\nIRQ:   \t\t 35\n");
+            put(&format!("proc/driver/nvidia/gpus/{at}/information"), &text);
+        };
+        card("0000:00:05.0", "Tesla T4");
+        let of_one = identity_below(root.path()).unwrap();
+        assert_eq!(of_one, "580.159.04, Tesla T4");
+        // A second card of the same model changes nothing, one of another does.
+        card("0000:00:06.0", "Tesla T4");
+        assert_eq!(identity_below(root.path()).unwrap(), of_one);
+        card("0000:00:07.0", "NVIDIA H200");
+        assert_eq!(
+            identity_below(root.path()).unwrap(),
+            "580.159.04, NVIDIA H200, Tesla T4"
+        );
     }
 
     #[test]

@@ -288,7 +288,7 @@ impl ModelError {
             Self::BadName { .. } => vec![forms()],
             Self::Missing { nearest, .. } => nearest
                 .iter()
-                .map(|path| format!("did you mean {}", path.display()))
+                .map(|path| format!("did you mean {}?", path.display()))
                 .collect(),
             Self::Folder { models, .. } if models.is_empty() => {
                 vec!["the folder holds no .gguf file".to_owned()]
@@ -380,7 +380,7 @@ fn forms() -> String {
 fn unknown_hints(name: &str, nearest: &[String]) -> Vec<String> {
     let mut hints = Vec::new();
     if !nearest.is_empty() {
-        hints.push(format!("did you mean {}", nearest.join(" or ")));
+        hints.push(format!("did you mean {}?", nearest.join(" or ")));
     }
     if name.contains(' ') {
         hints.push("quote the prompt and give the model first: llt run MODEL \"…\"".to_owned());

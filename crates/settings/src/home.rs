@@ -1,7 +1,7 @@
 //! The home folder: where each kind of state lives, and the locks between processes.
 
 use crate::SettingsError;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 /// The folder that all state lives in (`LLAMATELEMETRY_HOME`, else the platform's data folder).
@@ -76,6 +76,12 @@ impl Home {
         let folder = self.ensure(self.root.join("locks"))?;
         FileLock::take(folder.join(format!("{name}.lock")), waiting)
     }
+
+    /// Takes the lock of this name, or `None` if another process holds it.
+    pub fn try_lock(&self, name: &str) -> Result<Option<FileLock>, SettingsError> {
+        let folder = self.ensure(self.root.join("locks"))?;
+        FileLock::try_take(folder.join(format!("{name}.lock")))
+    }
 }
 
 /// A lock between processes, held until dropped. The file stays: removing it would let two
@@ -89,27 +95,47 @@ impl FileLock {
     /// Takes the lock on `path`, creating the file if needed.
     pub fn take(path: impl AsRef<Path>, waiting: impl FnOnce()) -> Result<Self, SettingsError> {
         let path = path.as_ref();
-        let open = || {
-            let file = File::options()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .open(path)?;
+        let take = || {
+            let file = Self::open(path)?;
             match file.try_lock() {
                 Ok(()) => {}
-                Err(std::fs::TryLockError::WouldBlock) => {
+                Err(TryLockError::WouldBlock) => {
                     waiting();
                     file.lock()?;
                 }
-                Err(std::fs::TryLockError::Error(error)) => return Err(error),
+                Err(TryLockError::Error(error)) => return Err(error),
             }
-            Ok(file)
+            Ok(Self { _file: file })
         };
-        open()
-            .map(|file| Self { _file: file })
-            .map_err(|source| SettingsError::Lock {
-                path: path.to_owned(),
-                source,
-            })
+        take().map_err(|source| Self::failed(path, source))
+    }
+
+    /// Takes the lock on `path`, or `None` if another process holds it.
+    pub fn try_take(path: impl AsRef<Path>) -> Result<Option<Self>, SettingsError> {
+        let path = path.as_ref();
+        let take = || {
+            let file = Self::open(path)?;
+            match file.try_lock() {
+                Ok(()) => Ok(Some(Self { _file: file })),
+                Err(TryLockError::WouldBlock) => Ok(None),
+                Err(TryLockError::Error(error)) => Err(error),
+            }
+        };
+        take().map_err(|source| Self::failed(path, source))
+    }
+
+    fn open(path: &Path) -> std::io::Result<File> {
+        File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path)
+    }
+
+    fn failed(path: &Path, source: std::io::Error) -> SettingsError {
+        SettingsError::Lock {
+            path: path.to_owned(),
+            source,
+        }
     }
 }

@@ -45,6 +45,14 @@ Examples:
   llt runtime install --backend cuda --anew
   llt runtime install --only build --source ./llama.cpp --build-jobs 4";
 
+pub(super) const RUNTIME_TOOL: &str = "\
+Examples:
+  \"$(llt runtime tool llama-bench)\" -m model.gguf
+  \"$(llt runtime tool llama-quantize)\" model-F16.gguf model-Q4_K_M.gguf Q4_K_M
+
+The first time takes up to minutes: the program is built with the flags of the build that runs
+models here. The converter is a script that needs Python packages of its own.";
+
 pub(super) const RUNTIME_ENV: &str = "\
 Example:
   eval \"$(llt runtime env)\"";

@@ -142,6 +142,9 @@ pub(crate) enum RuntimeCommand {
     List,
     /// Show every source of llama.cpp with its verdict and reason
     Explain(RuntimeFlags),
+    /// Print where one of llama.cpp's own programs is; it is built when it is first asked for
+    #[command(after_help = examples::RUNTIME_TOOL)]
+    Tool(ToolArgs),
     /// Print lines for a shell that make other programs use the build
     #[command(after_help = examples::RUNTIME_ENV)]
     Env(RuntimeFlags),
@@ -162,6 +165,36 @@ pub(crate) struct InstallArgs {
     pub(crate) only: Option<RuntimeSource>,
     #[command(flatten)]
     pub(crate) runtime: SettingFlags<Runtime>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ToolArgs {
+    /// Name of the program
+    #[arg(value_enum)]
+    pub(crate) tool: ToolName,
+    #[command(flatten)]
+    pub(crate) runtime: SettingFlags<Runtime>,
+}
+
+/// llama.cpp's own programs, by its names for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ToolName {
+    #[value(name = "llama-bench")]
+    Bench,
+    #[value(name = "llama-fit-params")]
+    FitParams,
+    #[value(name = "llama-quantize")]
+    Quantize,
+    #[value(name = "llama-imatrix")]
+    Imatrix,
+    #[value(name = "llama-perplexity")]
+    Perplexity,
+    #[value(name = "llama-gguf-split")]
+    GgufSplit,
+    #[value(name = "ggml-rpc-server")]
+    RpcServer,
+    #[value(name = "convert_hf_to_gguf.py")]
+    Converter,
 }
 
 /// The sources of a llama.cpp, in the order in which they are tried.

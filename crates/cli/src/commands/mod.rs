@@ -98,6 +98,7 @@ fn add_flags(command: &Command, flags: &mut Flags) -> anyhow::Result<()> {
             args.runtime.add_to(flags)
         }
         Command::Runtime(RuntimeCommand::Install(args)) => args.runtime.add_to(flags),
+        Command::Runtime(RuntimeCommand::Tool(args)) => args.runtime.add_to(flags),
         Command::Runtime(RuntimeCommand::Explain(args) | RuntimeCommand::Env(args)) => {
             args.runtime.add_to(flags)
         }

@@ -1,21 +1,23 @@
-//! `llt runtime install|list|explain|env|remove`
+//! `llt runtime install|list|explain|tool|env|remove`
 
 use super::Session;
-use crate::args::{InstallArgs, RuntimeCommand, RuntimeSource};
+use crate::args::{InstallArgs, RuntimeCommand, RuntimeSource, ToolName};
 use crate::outcome::ExitStatus;
 use crate::printer::Printer;
 use crate::quantity;
 use crate::table::Table;
 use llamatelemetry::runtime::{
-    self, Explanation, InstallOptions, Installed, Runtime, Step, Verdict,
+    self, Explanation, InstallOptions, Installed, Runtime, Step, Tool, Verdict,
 };
 use serde::Serialize;
+use std::path::Path;
 
 pub(crate) fn runtime(command: &RuntimeCommand, session: &Session) -> anyhow::Result<ExitStatus> {
     match command {
         RuntimeCommand::Install(args) => install(args, session),
         RuntimeCommand::List => list(session),
         RuntimeCommand::Explain(_) => explain(session),
+        RuntimeCommand::Tool(args) => tool(args.tool, session),
         RuntimeCommand::Env(_) => env(session),
         RuntimeCommand::Remove { name } => remove(name, session),
     }
@@ -166,6 +168,40 @@ fn tell(explanation: &Explanation, printer: &Printer) -> std::io::Result<()> {
         )),
         None => printer.line("nothing is there yet: a load would make one"),
     }
+}
+
+#[derive(Serialize)]
+struct ToolDocument<'a> {
+    tool: Tool,
+    path: &'a Path,
+    runtime: &'a Runtime,
+}
+
+fn tool(name: ToolName, session: &Session) -> anyhow::Result<ExitStatus> {
+    let tool = match name {
+        ToolName::Bench => Tool::Bench,
+        ToolName::FitParams => Tool::FitParams,
+        ToolName::Quantize => Tool::Quantize,
+        ToolName::Imatrix => Tool::Imatrix,
+        ToolName::Perplexity => Tool::Perplexity,
+        ToolName::GgufSplit => Tool::GgufSplit,
+        ToolName::RpcServer => Tool::RpcServer,
+        ToolName::Converter => Tool::Converter,
+    };
+    let (settings, progress) = (session.settings(), session.printer.progress());
+    let runtime = runtime::bootstrap(settings, &progress)?;
+    let path = runtime::tool(settings, &runtime, tool, &progress)?;
+    let printer = &session.printer;
+    if printer.is_json() {
+        printer.document(&ToolDocument {
+            tool,
+            path: &path,
+            runtime: &runtime,
+        })?;
+    } else {
+        printer.line(path.display().to_string())?;
+    }
+    Ok(ExitStatus::Done)
 }
 
 #[derive(Serialize)]

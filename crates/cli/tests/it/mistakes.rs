@@ -23,7 +23,7 @@ fn an_unknown_model_has_nearest_names() {
     exit code: 1
     ----- stderr -----
     error: no model is called "smolm2"
-      hint: did you mean smollm2
+      hint: did you mean smollm2?
       hint: a model is a path, a name from `llt models search`, hf:OWNER/REPO[:QUANT], a URL or pip:PACKAGE==VERSION
     "#);
 }
@@ -62,7 +62,7 @@ fn a_file_that_is_not_there() {
     exit code: 1
     ----- stderr -----
     error: there is no such file: ./modell.gguf
-      hint: did you mean ./model.gguf
+      hint: did you mean ./model.gguf?
     ");
 }
 
@@ -118,7 +118,7 @@ fn a_mistake_is_a_document_too() {
         "causes": [],
         "tried": [],
         "hints": [
-          "did you mean smollm2",
+          "did you mean smollm2?",
           "a model is a path, a name from `llt models search`, hf:OWNER/REPO[:QUANT], a URL or pip:PACKAGE==VERSION"
         ],
         "log": []

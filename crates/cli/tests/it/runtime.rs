@@ -1,6 +1,7 @@
 //! `llt runtime` and `llt gpu`, with the tests' own llama-server.
 
 use crate::llt::{Llt, assert_ran};
+use std::os::unix::fs::PermissionsExt as _;
 
 #[test]
 fn none_is_there_at_first() {
@@ -95,4 +96,32 @@ fn the_machine_is_watched_until_nobody_reads() {
 fn executable(path: &std::path::Path) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn the_place_of_a_tool_is_told_for_a_shell() {
+    let real = llamatelemetry_testbed::runtime().server;
+    let llt = Llt::new();
+    let folder = llt.root().join("build");
+    std::fs::create_dir(&folder).unwrap();
+    std::os::unix::fs::symlink(real, folder.join("llama-server")).unwrap();
+    llt.file("build/llama-bench", "#!/bin/sh\n");
+    let bench = folder.join("llama-bench");
+    std::fs::set_permissions(&bench, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let llt = llt.with("LLAMA_SERVER_PATH", folder.join("llama-server"));
+    let ran = llt.run(&["runtime", "tool", "llama-bench"]);
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (Some(0), "[root]/build/llama-bench\n"),
+        "{}",
+        ran.text()
+    );
+    let told = llt
+        .run(&["runtime", "tool", "llama-bench", "--json"])
+        .json();
+    assert_eq!(told["tool"], "bench");
+    assert_eq!(told["path"], "[root]/build/llama-bench");
+    let ran = llt.run(&["runtime", "tool", "llama-server"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.text());
+    assert!(ran.stderr.contains("llama-quantize"), "{}", ran.stderr);
 }

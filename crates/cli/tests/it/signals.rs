@@ -30,17 +30,16 @@ fn streaming(llt: &Llt) -> Child {
     child
 }
 
-fn signal(child: &Child, signal: &str) {
+pub(crate) fn signal(pid: u32, signal: &str) {
     let status = Command::new("kill")
-        .args([signal, &child.id().to_string()])
+        .args([signal, &pid.to_string()])
         .status()
         .unwrap();
     assert!(status.success());
 }
 
-/// The llama-server that runs as a child of this process.
-fn servers_of(child: &Child) -> Vec<u32> {
-    let parent = child.id();
+/// What runs as a child of this process: of `llt`, its llama-server.
+pub(crate) fn children_of(parent: u32) -> Vec<u32> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap() {
         let path = entry.unwrap().path();
@@ -59,7 +58,7 @@ fn servers_of(child: &Child) -> Vec<u32> {
     found
 }
 
-fn is_alive(pid: u32) -> bool {
+pub(crate) fn is_alive(pid: u32) -> bool {
     let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
         return false;
     };
@@ -70,9 +69,9 @@ fn is_alive(pid: u32) -> bool {
 fn ends_with(kind: &str, code: Option<i32>) {
     let llt = Llt::with_runtime();
     let mut child = streaming(&llt);
-    let servers = servers_of(&child);
+    let servers = children_of(child.id());
     assert!(!servers.is_empty(), "no llama-server is running");
-    signal(&child, kind);
+    signal(child.id(), kind);
     let status = child.wait().unwrap();
     assert_eq!(status.code(), code);
     for server in servers {
@@ -101,7 +100,7 @@ fn sigkill_leaves_no_server() {
 fn a_server_that_is_killed_is_told_with_its_last_lines() {
     let llt = Llt::with_runtime();
     let child = streaming(&llt);
-    for server in servers_of(&child) {
+    for server in children_of(child.id()) {
         let killed = Command::new("kill")
             .args(["-KILL", &server.to_string()])
             .status();

@@ -7,14 +7,15 @@
 
 mod interpreter;
 mod output;
+mod report;
 mod run;
 mod verdict;
 
 use crate::{FetchError, HashMemory};
 use interpreter::Interpreter;
-use llamatelemetry_progress::{Progress, Silent, Task};
+use llamatelemetry_progress::{Progress, Silent, Task, TaskHandle};
 use llamatelemetry_settings::Settings;
-use run::{Failure, Run};
+use run::{Failure, Job, Run};
 use std::ffi::OsStr;
 use std::fmt::{self, Write as _};
 use std::fs::{self, File};
@@ -118,7 +119,7 @@ impl Pip {
             return Ok(here);
         }
         let work = Workshop::open(home.ensure(home.downloads())?.join(key))?;
-        let brought = self.run(package, &work, progress)?;
+        let brought = self.brought(package, &work, progress)?;
         let name = brought.file_name().unwrap_or(OsStr::new("package"));
         let place = into.join(name);
         move_file(&brought, &place)?;
@@ -134,8 +135,41 @@ impl Pip {
         })
     }
 
+    /// The SHA-256 that the registry's index names for the wheel of a package. A trial run of pip:
+    /// nothing is installed, and no code of the package is run because only wheels are allowed.
+    pub fn wheel_digest(
+        &self,
+        name: &str,
+        version: &str,
+        progress: &dyn Progress,
+    ) -> Result<String, FetchError> {
+        let package = PipPackage {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            sha256: Vec::new(),
+            form: PipForm::Wheel,
+        };
+        check_name(&package)?;
+        let home = &self.settings.home;
+        if self.settings.network.offline {
+            return Err(FetchError::Offline {
+                url: package.to_string(),
+            });
+        }
+        let key = format!("pip-{name}-{version}-index");
+        let _lock = home.lock(&key, || {
+            progress.note(&format!(
+                "another process asks for {package}; waiting for it"
+            ));
+        })?;
+        let work = Workshop::open(home.ensure(home.downloads())?.join(key))?;
+        let task = progress.begin(Task::bytes(format!("asking pip for {package}"), None));
+        self.run(&package, &work, Job::Report, &*task)?;
+        report::digest(&package, &work.path(run::OUT).join(run::REPORT))
+    }
+
     /// Lets pip download into the workshop and returns the file.
-    fn run(
+    fn brought(
         &self,
         package: &PipPackage,
         work: &Workshop,
@@ -145,25 +179,10 @@ impl Pip {
         fs::write(&requirements, requirement(package))
             .map_err(|source| FetchError::write(&requirements, source, None))?;
         let task = progress.begin(Task::bytes(format!("fetching {package} with pip"), None));
-        let run = Run {
-            interpreter: &self.interpreter,
-            settings: &self.settings,
-            package,
-            folder: &work.folder,
+        let job = Job::Download {
             requirements: &requirements,
-            task: &*task,
         };
-        match run.once(false) {
-            Ok(()) => {}
-            Err(Failure::Final(error)) => return Err(error),
-            Err(Failure::Broken(error)) => {
-                tracing::debug!(%package, %error, "pip is run again");
-                match run.once(true) {
-                    Ok(()) => {}
-                    Err(Failure::Broken(error) | Failure::Final(error)) => return Err(error),
-                }
-            }
-        }
+        self.run(package, work, job, &*task)?;
         let out = work.path(run::OUT);
         let fail = |source| FetchError::io("read the folder", &out, source);
         let mut files = fs::read_dir(&out).map_err(fail)?;
@@ -174,6 +193,34 @@ impl Pip {
                 reason: "it reported success but left no file".to_owned(),
                 output: Vec::new(),
             }),
+        }
+    }
+
+    /// Runs pip to its end, a second time if the registry had begun to answer.
+    fn run(
+        &self,
+        package: &PipPackage,
+        work: &Workshop,
+        job: Job<'_>,
+        task: &dyn TaskHandle,
+    ) -> Result<(), FetchError> {
+        let run = Run {
+            interpreter: &self.interpreter,
+            settings: &self.settings,
+            package,
+            folder: &work.folder,
+            job,
+            task,
+        };
+        let error = match run.once(false) {
+            Ok(()) => return Ok(()),
+            Err(Failure::Final(error)) => return Err(error),
+            Err(Failure::Broken(error)) => error,
+        };
+        tracing::debug!(%package, %error, "pip is run again");
+        match run.once(true) {
+            Ok(()) => Ok(()),
+            Err(Failure::Broken(error) | Failure::Final(error)) => Err(error),
         }
     }
 }
@@ -210,8 +257,21 @@ impl Drop for Workshop {
     }
 }
 
-/// Names, versions and digests go into a file with a syntax of its own, and into paths.
+/// Digests go into a file with a syntax of its own.
 fn check(package: &PipPackage) -> Result<(), FetchError> {
+    check_name(package)?;
+    let digests = !package.sha256.is_empty()
+        && package.sha256.iter().all(|sha256| {
+            sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit())
+        });
+    if digests {
+        return Ok(());
+    }
+    Err(malformed(package))
+}
+
+/// Names and versions go there too, and into paths and arguments.
+fn check_name(package: &PipPackage) -> Result<(), FetchError> {
     let plain = |text: &str, more: &[u8]| {
         !text.is_empty()
             && text
@@ -219,18 +279,18 @@ fn check(package: &PipPackage) -> Result<(), FetchError> {
                 .all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
             && !text.starts_with(['-', '.'])
     };
-    let digests = !package.sha256.is_empty()
-        && package.sha256.iter().all(|sha256| {
-            sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit())
-        });
-    if plain(&package.name, b"-_.") && plain(&package.version, b".+!_-") && digests {
+    if plain(&package.name, b"-_.") && plain(&package.version, b".+!_-") {
         return Ok(());
     }
-    Err(FetchError::Pip {
+    Err(malformed(package))
+}
+
+fn malformed(package: &PipPackage) -> FetchError {
+    FetchError::Pip {
         package: package.to_string(),
         reason: "its name, version or SHA-256 is malformed".to_owned(),
         output: Vec::new(),
-    })
+    }
 }
 
 /// The package as a line of a requirements file.

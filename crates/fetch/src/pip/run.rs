@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 /// Where pip leaves the file, below its folder.
 pub(super) const OUT: &str = "out";
+/// What a trial run writes there.
+pub(super) const REPORT: &str = "report.json";
 /// Where pip puts what is under way, below its folder.
 pub(super) const TEMPORARY: &str = "tmp";
 
@@ -38,8 +40,17 @@ pub(super) struct Run<'a> {
     pub(super) settings: &'a Settings,
     pub(super) package: &'a PipPackage,
     pub(super) folder: &'a Path,
-    pub(super) requirements: &'a Path,
+    pub(super) job: Job<'a>,
     pub(super) task: &'a dyn TaskHandle,
+}
+
+/// What pip is to do.
+#[derive(Clone, Copy)]
+pub(super) enum Job<'a> {
+    /// Bring the file that these requirements pin.
+    Download { requirements: &'a Path },
+    /// Say what it would install.
+    Report,
 }
 
 /// Why a run failed.
@@ -124,9 +135,14 @@ impl Run<'_> {
     fn command(&self, again: bool) -> Command {
         let temporary = self.folder.join(TEMPORARY);
         let mut command = Command::new(&self.interpreter.python);
+        command.args(["-m", "pip"]);
+        match self.job {
+            Job::Download { .. } => command.args(["download", "--require-hashes"]),
+            Job::Report => command.args(["install", "--dry-run", "--ignore-installed"]),
+        };
         command
-            .args(["-m", "pip", "download", "--no-deps", "--require-hashes"])
-            .args(["--no-input", "--disable-pip-version-check", "--no-color"])
+            .args(["--no-deps", "--no-input", "--disable-pip-version-check"])
+            .args(["--no-color"])
             .args(["--progress-bar", "off", "--retries", "1"]);
         let environment = &self.settings.environment;
         if again {
@@ -142,12 +158,18 @@ impl Run<'_> {
             PipForm::Wheel => "--only-binary",
             PipForm::Source => "--no-binary",
         };
+        let out = self.folder.join(OUT);
+        command.args([only, &self.package.name]);
+        match self.job {
+            Job::Download { requirements } => {
+                command.arg("-r").arg(requirements).arg("-d").arg(out);
+            }
+            Job::Report => {
+                command.arg("--report").arg(out.join(REPORT));
+                command.arg(self.package.to_string());
+            }
+        }
         command
-            .args([only, &self.package.name])
-            .arg("-r")
-            .arg(self.requirements)
-            .arg("-d")
-            .arg(self.folder.join(OUT))
             .env_clear()
             .envs(environment.iter())
             // Nothing is installed, so this guard of some users has nothing to guard.

@@ -308,6 +308,52 @@ fn no_python_no_pip_and_a_pip_that_hangs() {
 }
 
 #[test]
+fn the_digest_that_an_index_names_is_asked_for_in_time() {
+    let server = FileServer::start().unwrap();
+    let scratch = home_of(&server).with("PIP_DEFAULT_TIMEOUT", "1");
+    let Some(found) = pip(&scratch.settings()) else {
+        return;
+    };
+    let wheel = wheel("ltthing", 1000);
+    publish(&server, "ltthing", &wheel, Faults::default());
+    let asked = |version: &str| found.wheel_digest("ltthing", version, &Silent);
+    assert_eq!(asked("1.0").unwrap(), sha256(&wheel));
+    let error = asked("2.0").unwrap_err();
+    assert!(
+        matches!(&error, FetchError::NoSuchPackage { detail, .. } if detail == "there are: 1.0"),
+        "{error:?}"
+    );
+    for (name, version) in [("-r", "1.0"), ("a", "1.0 b")] {
+        let error = found.wheel_digest(name, version, &Silent).unwrap_err();
+        assert!(error.to_string().contains("malformed"), "{error}");
+    }
+    // A pip that never says a word, whatever its own patience.
+    let folder = scratch.root().join("hangs");
+    std::fs::create_dir_all(&folder).unwrap();
+    let python = folder.join("python3");
+    let text = "#!/bin/sh\nif [ \"$1\" = -c ]; then echo 3.12.1 True; else sleep 600; fi\n";
+    std::fs::write(&python, text).unwrap();
+    std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut settings = scratch.settings();
+    settings.runtime.python = Some(python);
+    settings.network.give_up_after = Duration::from_millis(100);
+    let begun = Instant::now();
+    let error = Pip::find(&settings)
+        .unwrap()
+        .wheel_digest("ltthing", "1.0", &Silent)
+        .unwrap_err();
+    assert!(
+        matches!(&error, FetchError::RegistryUnreachable { reason, .. } if reason == "it does not answer"),
+        "{error:?}"
+    );
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[test]
 fn malformed_pins_are_refused_before_pip_sees_them() {
     let scratch = scratch_home();
     let Some(pip) = pip(&scratch.settings()) else {

@@ -181,8 +181,31 @@ fn generated_files_of_every_type() {
     assert_same(&path, &fields(&python, &path));
 }
 
-#[test]
-fn the_vocabularies_of_llama_cpp() {
+/// The package takes seconds for a file: in four tests, so that no one of them takes long.
+mod the_vocabularies_of_llama_cpp {
+    #[test]
+    fn first_quarter() {
+        super::vocabularies(0);
+    }
+
+    #[test]
+    fn second_quarter() {
+        super::vocabularies(1);
+    }
+
+    #[test]
+    fn third_quarter() {
+        super::vocabularies(2);
+    }
+
+    #[test]
+    fn last_quarter() {
+        super::vocabularies(3);
+    }
+}
+
+/// Every fourth vocabulary of llama.cpp's tree from this one on.
+fn vocabularies(first: usize) {
     let Some(python) = place::python() else {
         return place::skip("LLAMATELEMETRY_TEST_PYTHON names no Python with the package gguf");
     };
@@ -197,20 +220,9 @@ fn the_vocabularies_of_llama_cpp() {
     });
     files.sort();
     assert!(files.len() >= 19, "{files:?}");
-    // The package takes seconds for a file: two at a time.
-    let (left, right) = files.split_at(files.len() / 2);
-    let (python, source) = (python.as_path(), source.as_path());
-    std::thread::scope(|scope| {
-        for (name, half) in [("vocabularies 1", left), ("vocabularies 2", right)] {
-            let compare = move || {
-                for path in half {
-                    assert_same_vocabulary(path, &remembered(python, source, path));
-                }
-            };
-            let thread = std::thread::Builder::new().name(name.to_owned());
-            thread.spawn_scoped(scope, compare).expect("a thread");
-        }
-    });
+    for path in files.iter().skip(first).step_by(4) {
+        assert_same_vocabulary(path, &remembered(&python, &source, path));
+    }
 }
 
 fn assert_same_vocabulary(path: &Path, theirs: &Json) {

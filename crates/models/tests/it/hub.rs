@@ -199,6 +199,28 @@ fn wrong_bytes_are_refused_and_right_ones_taken_then() {
 }
 
 #[test]
+fn a_digest_that_an_address_of_the_hub_promises_is_held_to() {
+    let hub = Hub::start();
+    let bytes = gguf("promised");
+    hub.publish(REPO, FIRST, &[("t-Q4_K_M.gguf", bytes.clone())]);
+    let home = hub.home();
+    let settings = home.settings();
+    let address = hub
+        .files
+        .url(&format!("/{REPO}/resolve/main/t-Q4_K_M.gguf"));
+    let wrong = format!("{address}#sha256={}", "0".repeat(64));
+    let right = format!("{address}#sha256={}", sha256(&bytes));
+    // Neither before the file is here, nor after.
+    for _ in 0..2 {
+        let error = ensure(&wrong, &settings, &Silent).expect_err("another file");
+        assert!(error.to_string().contains("SHA-256"), "{error}");
+        let model = ensure(&right, &settings, &Silent).expect("that file");
+        assert!(matches!(model.source, ModelSource::Hub { .. }));
+        assert_eq!(std::fs::read(&model.path).expect("its file"), bytes);
+    }
+}
+
+#[test]
 fn the_token_goes_to_the_hub_and_not_to_the_host_it_redirects_to() {
     let hub = Hub::start();
     let bytes = gguf("t");

@@ -8,7 +8,8 @@ use llamatelemetry_models::{
 use llamatelemetry_progress::Silent;
 use llamatelemetry_settings::Settings;
 use llamatelemetry_testbed::{FileServer, Served, scratch_home};
-use std::time::Duration;
+use std::fs::File;
+use std::time::{Duration, SystemTime};
 
 const NOW: Duration = Duration::ZERO;
 
@@ -132,6 +133,45 @@ fn scratch_home_settings() -> (llamatelemetry_testbed::ScratchHome, Settings) {
     let home = scratch_home();
     let settings = home.settings();
     (home, settings)
+}
+
+#[test]
+fn prune_sweeps_downloads_that_nobody_will_end() {
+    let (_home, settings) = scratch_home_settings();
+    let home = &settings.home;
+    let folder = home.ensure(home.downloads()).expect("a folder");
+    let put = |name: &str, days: u64| {
+        let path = folder.join(name);
+        std::fs::write(&path, [7; 10_000]).expect("a file");
+        let then = SystemTime::now() - Duration::from_secs(days * 24 * 3600 + 60);
+        File::options()
+            .write(true)
+            .open(&path)
+            .and_then(|file| file.set_modified(then))
+            .expect("a time");
+        path
+    };
+    let old = put("url-old.part", 1);
+    let ledger = put("url-old.ledger", 1);
+    let fresh = put("url-fresh.part", 0);
+    let busy = put("url-busy.part", 3);
+    let package = put("thing-1.0-py3-none-any.whl", 9);
+    // As a process that goes on with it holds it.
+    let _lock = home.lock("download-url-busy", || {}).expect("a lock");
+    let mut options = everything_unused(Scope::Home);
+    options.dry_run = true;
+    let planned = prune(&settings, &options).expect("a report");
+    assert!(old.exists());
+    options.dry_run = false;
+    let report = prune(&settings, &options).expect("a report");
+    assert_eq!(report.removed, planned.removed);
+    let [removed] = report.removed.as_slice() else {
+        panic!("{:?}", report.removed)
+    };
+    assert_eq!(removed.path, old);
+    assert!(removed.bytes >= 10_000 && report.freed == removed.bytes);
+    assert!(!old.exists() && !ledger.exists());
+    assert!(fresh.exists() && busy.exists() && package.exists());
 }
 
 #[test]

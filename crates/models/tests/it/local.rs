@@ -128,7 +128,10 @@ fn a_missing_file_names_its_look_alikes() {
         format!("there is no such file: {}", path.display())
     );
     let meant = folder.path.join("model-Q4_K_M.gguf");
-    assert_eq!(error.hints(), [format!("did you mean {}", meant.display())]);
+    assert_eq!(
+        error.hints(),
+        [format!("did you mean {}?", meant.display())]
+    );
 }
 
 #[test]

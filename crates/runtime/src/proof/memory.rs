@@ -85,3 +85,44 @@ pub(crate) fn remember(home: &Home, key: &Key, result: &Result<Proved, Refusal>)
         tracing::warn!(%error, "the proof's result could not be remembered");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proof::RefusalKind;
+
+    #[test]
+    fn what_another_card_or_processor_showed_does_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::new(folder.path());
+        let server = folder.path().join("llama-server");
+        std::fs::write(&server, "a program").unwrap();
+        let stamp = Stamp::of(&server, &[]).unwrap();
+        let key = Key {
+            driver: Some("580.159.04, Tesla T4".to_owned()),
+            ..Key::new(&server, stamp, String::new())
+        };
+        let refusal = Refusal::new(RefusalKind::IllegalInstruction, "it died by SIGILL");
+        remember(&home, &key, &Err(refusal.clone()));
+        assert_eq!(
+            recall(&home, &key).unwrap().unwrap_err().reason,
+            refusal.reason
+        );
+        for other in [
+            Key {
+                driver: Some("580.159.04, NVIDIA H200".to_owned()),
+                ..key.clone()
+            },
+            Key {
+                driver: None,
+                ..key.clone()
+            },
+            Key {
+                cpu: "another processor".to_owned(),
+                ..key.clone()
+            },
+        ] {
+            assert!(recall(&home, &other).is_none(), "{other:?}");
+        }
+    }
+}

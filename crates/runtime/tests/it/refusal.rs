@@ -229,3 +229,21 @@ fn cuda_is_not_taken_from_a_server_without_it() {
     );
     assert!(matches!(error, RuntimeError::NoneUsable { .. }));
 }
+
+#[test]
+fn cuda_is_not_taken_from_a_server_on_path_without_it() {
+    let real = testbed::runtime();
+    if real.backend == llamatelemetry_runtime::Backend::Cuda {
+        return testbed::skip("the tests' own runtime has CUDA");
+    }
+    let folder = real.server.parent().unwrap().to_path_buf();
+    let home = bare_home().with("PATH", folder.as_os_str());
+    let mut settings = settings(&home);
+    settings.runtime.backend = llamatelemetry_settings::BackendChoice::Cuda;
+    let error = bootstrap(&settings, &Silent).unwrap_err();
+    assert_eq!(
+        verdict(attempts(&error), Step::SearchPath),
+        (Verdict::Refused, "it sees no GPU that it can compute with")
+    );
+    assert!(matches!(error, RuntimeError::NoneUsable { .. }));
+}

@@ -91,6 +91,13 @@ impl Copy {
         let (verdict, reason) = verdict(attempts(&error), Step::Release);
         assert_eq!(verdict, Verdict::Refused);
         assert_eq!(list(&settings).unwrap().len(), 0);
+        // Nor is what was unpacked to be tried.
+        let left: Vec<_> = std::fs::read_dir(settings.home.runtimes())
+            .into_iter()
+            .flatten()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert!(left.is_empty(), "{left:?}");
         reason.to_owned()
     }
 }

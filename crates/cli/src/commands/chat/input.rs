@@ -1,25 +1,34 @@
 //! Where the user's lines come from: an editor on a terminal, else stdin as it is.
+//!
+//! Reading blocks, so it has a thread of its own: whoever waits for a line hears signals meanwhile.
 
 use crate::commands::Session;
+use crate::printer::Printer;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::config::Behavior;
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{Config, Editor};
-use std::io::{self, BufRead as _, IsTerminal as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::PathBuf;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use tokio::sync::mpsc::{Receiver, channel};
 
 /// Lines kept from earlier conversations.
 const KEPT_LINES: usize = 1000;
 const PROMPT: &str = "> ";
 const CONTINUED: &str = ". ";
+/// What ends the editor's request to be told of pasted text.
+const BRACKETED_PASTE_OFF: &[u8] = b"\x1b[?2004l\r\n";
 
-/// Where the user's lines come from.
-pub(super) enum Input {
-    Editor {
-        editor: Box<Editor<(), FileHistory>>,
-        history: PathBuf,
-    },
-    Plain,
+/// The user's lines, one at a time.
+pub(super) struct Input {
+    ask: SyncSender<()>,
+    answers: Receiver<anyhow::Result<Typed>>,
+    /// Whether an answer is still to come.
+    asked: bool,
+    /// How the terminal was before the editor changed it, if there is one.
+    terminal: Option<Termios>,
 }
 
 /// What the user did.
@@ -32,9 +41,81 @@ pub(super) enum Typed {
 
 impl Input {
     pub(super) fn open(session: &Session) -> anyhow::Result<Self> {
-        if !io::stdin().is_terminal() {
-            return Ok(Self::Plain);
+        let mut terminal = None;
+        let mut source = Source::Plain;
+        if io::stdin().is_terminal() {
+            terminal = Some(tcgetattr(io::stdin())?);
+            source = Source::editor(session)?;
         }
+        let (ask, asked) = sync_channel::<()>(1);
+        let (answer, answers) = channel(1);
+        std::thread::Builder::new()
+            .name("chat-input".to_owned())
+            .spawn(move || {
+                // A line is read when it is asked for: before that the prompt would stand in the
+                // midst of an answer.
+                while asked.recv().is_ok() && answer.blocking_send(source.read()).is_ok() {}
+            })?;
+        Ok(Self {
+            ask,
+            answers,
+            asked: false,
+            terminal,
+        })
+    }
+
+    pub(super) fn is_interactive(&self) -> bool {
+        self.terminal.is_some()
+    }
+
+    /// The next line; one that ends in a backslash goes on. Given up half-way, it goes on waiting
+    /// for the same line the next time.
+    pub(super) async fn read(&mut self) -> anyhow::Result<Typed> {
+        if !self.asked {
+            // A thread that is gone is told of below.
+            self.asked = self.ask.send(()).is_ok();
+        }
+        let answer = self.answers.recv().await;
+        self.asked = false;
+        answer.unwrap_or_else(|| Err(anyhow::anyhow!("the thread that reads lines died")))
+    }
+}
+
+impl Drop for Input {
+    /// The thread may still wait for a line that nobody wants: it ends with the program, and the
+    /// terminal is as it was.
+    fn drop(&mut self) {
+        let Some(terminal) = self.terminal.as_ref().filter(|_| self.asked) else {
+            return;
+        };
+        let restored = tcsetattr(io::stdin(), OptionalActions::Drain, terminal)
+            .map_err(io::Error::from)
+            .and_then(|()| std::fs::File::options().write(true).open("/dev/tty"))
+            .and_then(|mut terminal| terminal.write_all(BRACKETED_PASTE_OFF));
+        if let Err(error) = restored {
+            tracing::debug!(%error, "the terminal is not as it was");
+        }
+    }
+}
+
+/// What the thread reads from.
+enum Source {
+    Editor {
+        editor: Box<Editor<(), FileHistory>>,
+        history: PathBuf,
+        /// Where it is told, once, that the history cannot be kept.
+        printer: Option<Printer>,
+    },
+    Plain,
+}
+
+enum Line {
+    Typed(String),
+    Interrupted,
+}
+
+impl Source {
+    fn editor(session: &Session) -> anyhow::Result<Self> {
         let config = Config::builder()
             .max_history_size(KEPT_LINES)?
             .auto_add_history(true)
@@ -42,21 +123,18 @@ impl Input {
             .behavior(Behavior::PreferTerm)
             .build();
         let mut editor = Editor::with_config(config)?;
-        let history = session.settings().home.root().join("chat_history");
+        let home = &session.settings().home;
+        let history = home.ensure(home.root().to_owned())?.join("chat_history");
         // There is none before the first conversation, and a damaged one is not worth a word.
         editor.load_history(&history).unwrap_or_default();
         Ok(Self::Editor {
             editor: Box::new(editor),
             history,
+            printer: Some(session.printer.clone()),
         })
     }
 
-    pub(super) fn is_interactive(&self) -> bool {
-        matches!(self, Self::Editor { .. })
-    }
-
-    /// The next line; one that ends in a backslash goes on.
-    pub(super) fn read(&mut self) -> anyhow::Result<Typed> {
+    fn read(&mut self) -> anyhow::Result<Typed> {
         let mut whole = String::new();
         loop {
             let prompt = if whole.is_empty() { PROMPT } else { CONTINUED };
@@ -66,7 +144,8 @@ impl Input {
             let Line::Typed(line) = line else {
                 return Ok(Typed::Nothing);
             };
-            if let (true, Some(begun)) = (self.is_interactive(), line.strip_suffix('\\')) {
+            let interactive = matches!(self, Self::Editor { .. });
+            if let (true, Some(begun)) = (interactive, line.strip_suffix('\\')) {
                 whole.push_str(begun);
                 whole.push('\n');
                 continue;
@@ -82,8 +161,20 @@ impl Input {
 
     fn line(&mut self, prompt: &str) -> anyhow::Result<Option<Line>> {
         match self {
-            Self::Editor { editor, .. } => match editor.readline(prompt) {
-                Ok(line) => Ok(Some(Line::Typed(line))),
+            Self::Editor {
+                editor,
+                history,
+                printer,
+            } => match editor.readline(prompt) {
+                Ok(line) => {
+                    // At once: the program may be stopped while it waits for the next one.
+                    if let Err(error) = editor.append_history(history)
+                        && let Some(printer) = printer.take()
+                    {
+                        printer.warn(format!("the history is not kept: {error}"));
+                    }
+                    Ok(Some(Line::Typed(line)))
+                }
                 Err(ReadlineError::Interrupted) => Ok(Some(Line::Interrupted)),
                 Err(ReadlineError::Eof) => Ok(None),
                 Err(error) => Err(error.into()),
@@ -99,30 +190,4 @@ impl Input {
             }
         }
     }
-
-    /// Keeps the lines for the next conversation.
-    pub(super) fn close(self, session: &Session) {
-        let Self::Editor {
-            mut editor,
-            history,
-        } = self
-        else {
-            return;
-        };
-        let home = &session.settings().home;
-        let kept = home
-            .ensure(home.root().to_owned())
-            .map_err(anyhow::Error::from)
-            .and_then(|_| Ok(editor.save_history(&history)?));
-        if let Err(error) = kept {
-            session
-                .printer
-                .warn(format!("the history is not kept: {error}"));
-        }
-    }
-}
-
-enum Line {
-    Typed(String),
-    Interrupted,
 }

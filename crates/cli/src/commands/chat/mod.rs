@@ -48,7 +48,7 @@ async fn converse(args: &ChatArgs, session: &Session) -> anyhow::Result<ExitStat
         &mut interrupts,
     )
     .await;
-    input.close(session);
+    drop(input);
     loaded.unload(session).await;
     outcome
 }
@@ -61,7 +61,14 @@ async fn turns(
     interrupts: &mut Interrupts,
 ) -> anyhow::Result<ExitStatus> {
     loop {
-        let line = match input.read()? {
+        let typed = match interrupts.unless(input.read()).await {
+            Ok(typed) => typed?,
+            // On a terminal the editor reads Ctrl-C as a key; what comes by another way was meant
+            // for an answer that has just ended.
+            Err(Interrupted::Interrupt) if input.is_interactive() => continue,
+            Err(stopped) => return Err(stopped.into()),
+        };
+        let line = match typed {
             Typed::Line(line) => line,
             Typed::Nothing => continue,
             Typed::End => return Ok(ExitStatus::Done),
