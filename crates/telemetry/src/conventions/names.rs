@@ -18,6 +18,27 @@ pub mod span {
     pub const PREFILL: &str = "prefill";
     /// Generating.
     pub const DECODE: &str = "decode";
+    /// The time from the end of a server until it is launched again (below a request) or ready
+    /// again (by itself).
+    pub const RESTART: &str = "restart";
+    /// A server loads its model.
+    pub const MODEL_LOAD: &str = "model.load";
+}
+
+/// Names of events on spans.
+pub mod event {
+    /// A slot began to work on the request.
+    pub const SLOT_ACQUIRED: &str = "llamacpp.slot.acquired";
+    /// The first delta came.
+    pub const FIRST_TOKEN: &str = "llamacpp.first_token";
+    /// The context was full, and tokens were thrown away.
+    pub const CONTEXT_SHIFT: &str = "llamacpp.context.shift";
+    /// A saved state of the context was used.
+    pub const CHECKPOINT_RESTORED: &str = "llamacpp.checkpoint.restored";
+    /// How many drafted tokens were accepted.
+    pub const DRAFT_ACCEPTANCE: &str = "llamacpp.draft.acceptance";
+    /// The server ended.
+    pub const SERVER_EXIT: &str = "llamacpp.server.exit";
 }
 
 /// Names of span attributes.
@@ -110,6 +131,58 @@ pub mod attribute {
     pub const BUILD: &str = "llamacpp.build";
     /// SHA-256 of the model's file.
     pub const MODEL_SHA256: &str = "llamacpp.model.sha256";
+    /// The file's quantization.
+    pub const QUANTIZATION: &str = "llamacpp.model.quantization";
+    /// The form that the answer must have: `text`, `json`.
+    pub const OUTPUT_TYPE: &str = "gen_ai.output.type";
+    /// Answers asked for, if not one.
+    pub const CHOICE_COUNT: &str = "gen_ai.request.choice.count";
+    /// Generated tokens that were reasoning.
+    pub const REASONING_TOKENS: &str = "gen_ai.usage.reasoning.output_tokens";
+    /// The tool's name.
+    pub const TOOL_NAME: &str = "gen_ai.tool.name";
+    /// The id of the model's call.
+    pub const TOOL_CALL_ID: &str = "gen_ai.tool.call.id";
+    /// `function`: the tool runs on the caller's side.
+    pub const TOOL_TYPE: &str = "gen_ai.tool.type";
+    /// The call's arguments; only with content capture.
+    pub const TOOL_ARGUMENTS: &str = "gen_ai.tool.call.arguments";
+    /// What the tool returned; only with content capture.
+    pub const TOOL_RESULT: &str = "gen_ai.tool.call.result";
+    /// The host that was asked; absent for a Unix socket.
+    pub const SERVER_ADDRESS: &str = "server.address";
+    /// The port that was asked.
+    pub const SERVER_PORT: &str = "server.port";
+    /// Time waited before the request could be sent, s.
+    pub const WAIT_DURATION: &str = "llamacpp.wait.duration";
+    /// How often the request was sent again on a new connection.
+    pub const RESENDS: &str = "llamacpp.request.resends";
+    /// Deltas of an answer that broke off.
+    pub const DELTAS: &str = "llamacpp.response.deltas";
+    /// Tokens thrown away by a context shift.
+    pub const DISCARDED_TOKENS: &str = "llamacpp.context.discarded_tokens";
+    /// How often the server was restarted.
+    pub const RESTARTS: &str = "llamacpp.server.restarts";
+    /// How a server ended: `killed`, `out_of_memory`.
+    pub const EXIT_CLASS: &str = "llamacpp.server.exit.class";
+    /// The code that it returned.
+    pub const EXIT_CODE: &str = "llamacpp.server.exit.code";
+    /// The signal that ended it.
+    pub const EXIT_SIGNAL: &str = "llamacpp.server.exit.signal";
+    /// The last lines of its log.
+    pub const EXIT_LOG: &str = "llamacpp.server.exit.log";
+    /// Why two spans are linked.
+    pub const LINK: &str = "llamacpp.link";
+    /// Energy used, J.
+    pub const ENERGY: &str = "llamacpp.energy";
+    /// Energy of evaluating the prompt, J.
+    pub const PREFILL_ENERGY: &str = "llamacpp.prefill.energy";
+    /// Energy of generating, J.
+    pub const DECODE_ENERGY: &str = "llamacpp.decode.energy";
+    /// Half width of the 95 % interval around the energy, J.
+    pub const ENERGY_ERROR: &str = "llamacpp.energy.error";
+    /// How the energy was measured.
+    pub const ENERGY_METHOD: &str = "llamacpp.energy.method";
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Attributes as they are gathered.
 
-use crate::value::{IntoValue, key_value};
+use crate::value::{IntoValue, find, key_value};
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use std::time::Duration;
 
@@ -10,6 +10,17 @@ pub(super) struct Attributes(Vec<KeyValue>);
 impl Attributes {
     pub(super) fn with_capacity(count: usize) -> Self {
         Self(Vec::with_capacity(count))
+    }
+
+    pub(super) fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Sets what has no value here yet.
+    pub(super) fn set_new(&mut self, key: &str, value: impl IntoValue) {
+        if find(&self.0, key).is_none() {
+            self.0.push(key_value(key, value));
+        }
     }
 
     pub(super) fn set(&mut self, key: &'static str, value: Option<impl IntoValue>) {

@@ -1,7 +1,8 @@
-//! Ids and flags of spans.
+//! Ids, flags and status of spans.
 
-use llamatelemetry_record::SpanId;
-use opentelemetry_proto::tonic::trace::v1::SpanFlags;
+use llamatelemetry_record::{Failure, RequestRecord, SpanId, TraceContext};
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use opentelemetry_proto::tonic::trace::v1::{SpanFlags, Status};
 
 /// The trace is kept: spans of traces that are not are never made.
 const SAMPLED: u32 = 1;
@@ -11,6 +12,28 @@ pub(super) fn flags(parent_is_remote: bool) -> u32 {
     let known = SpanFlags::ContextHasIsRemoteMask as u32;
     let remote = SpanFlags::ContextIsRemoteMask as u32;
     SAMPLED | known | if parent_is_remote { remote } else { 0 }
+}
+
+/// The flags of a link to a span.
+pub(super) fn of_context(context: TraceContext) -> u32 {
+    u32::from(context.sampled)
+}
+
+/// What the caller's `tracestate` says.
+pub(super) fn state(record: &RequestRecord) -> String {
+    record
+        .trace_state
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default()
+}
+
+/// The status of a span that failed.
+pub(super) fn error(failure: &Failure) -> Status {
+    Status {
+        message: failure.message.clone(),
+        code: StatusCode::Error.into(),
+    }
 }
 
 /// A phase's id follows from its request's, so that the same record sent twice is the same spans:

@@ -1,12 +1,10 @@
 //! The spans of a request's phases.
 
 use super::attributes::Attributes;
-use super::ids;
+use super::child;
 use crate::names::{attribute, span as name};
-use crate::value::unix_nanos;
 use llamatelemetry_record::RequestRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
-use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use std::time::SystemTime;
 
 /// Those phases that are known, in order.
@@ -54,16 +52,5 @@ fn phase(
         }
         _ => all.set(attribute::SLOT, record.slot.map(i64::from)),
     }
-    Span {
-        trace_id: record.trace_id.0.to_vec(),
-        span_id: ids::child(record.span_id, index).0.to_vec(),
-        parent_span_id: record.span_id.0.to_vec(),
-        flags: ids::flags(false),
-        name: name.to_owned(),
-        kind: SpanKind::Internal.into(),
-        start_time_unix_nano: unix_nanos(from),
-        end_time_unix_nano: unix_nanos(to),
-        attributes: all.into_vec(),
-        ..Span::default()
-    }
+    child::span(record, index, name, (from, to), all)
 }

@@ -1,16 +1,16 @@
 //! The span of the request itself.
 
 use super::attributes::Attributes;
-use super::ids;
+use super::links::{self, Reason};
+use super::{events, ids};
 use crate::content;
 use crate::limits::SpanLimits;
 use crate::names::{self, attribute};
 use crate::value::unix_nanos;
-use llamatelemetry_record::{FinishReason, RequestRecord};
+use llamatelemetry_record::{FinishReason, OutputType, RequestRecord};
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
-use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
-use opentelemetry_proto::tonic::trace::v1::{Span, Status};
+use opentelemetry_proto::tonic::trace::v1::Span;
 
 pub(super) fn span(record: &RequestRecord, limits: &SpanLimits) -> Span {
     // A parent of another trace would tear this span from its own.
@@ -30,13 +30,13 @@ pub(super) fn span(record: &RequestRecord, limits: &SpanLimits) -> Span {
         flags: ids::flags(parent.is_some()),
         name,
         kind: SpanKind::Client.into(),
-        start_time_unix_nano: unix_nanos(record.started_at),
+        trace_state: ids::state(record),
+        start_time_unix_nano: unix_nanos(record.begun_at()),
         end_time_unix_nano: unix_nanos(record.started_at + record.phases.total),
         attributes: attributes(record, limits),
-        status: record.failure.as_ref().map(|failure| Status {
-            message: failure.message.clone(),
-            code: StatusCode::Error.into(),
-        }),
+        events: events::of_request(record),
+        links: links::to(&record.retries_of, Reason::Retry),
+        status: record.failure.as_ref().map(ids::error),
         ..Span::default()
     }
 }
@@ -63,6 +63,14 @@ fn attributes(record: &RequestRecord, limits: &SpanLimits) -> Vec<KeyValue> {
         attribute::REQUEST_STOP,
         (!parameters.stop.is_empty()).then(|| parameters.stop.clone()),
     );
+    all.count(
+        attribute::CHOICE_COUNT,
+        parameters.choices.filter(|choices| *choices != 1),
+    );
+    all.set(
+        attribute::OUTPUT_TYPE,
+        parameters.output.map(OutputType::as_str),
+    );
 
     all.set(attribute::RESPONSE_ID, record.response_id.clone());
     all.set(attribute::RESPONSE_MODEL, record.response_model.clone());
@@ -80,12 +88,22 @@ fn attributes(record: &RequestRecord, limits: &SpanLimits) -> Vec<KeyValue> {
     all.count(attribute::INPUT_TOKENS, record.usage.prompt_tokens);
     all.count(attribute::CACHED_TOKENS, record.usage.cached_tokens);
     all.count(attribute::OUTPUT_TOKENS, record.usage.completion_tokens);
+    all.count(attribute::REASONING_TOKENS, record.usage.reasoning_tokens);
     all.set(
         attribute::ERROR_TYPE,
         record.failure.as_ref().map(|failure| failure.kind.clone()),
     );
 
+    if let Some((address, port)) = &record.server {
+        all.set(attribute::SERVER_ADDRESS, Some(address.as_str()));
+        all.set(attribute::SERVER_PORT, Some(i64::from(*port)));
+    }
+
     all.set(attribute::ENDPOINT, Some(record.endpoint.path()));
+    all.seconds(
+        attribute::WAIT_DURATION,
+        (!record.waits.is_empty()).then(|| record.waits.iter().map(|wait| wait.duration).sum()),
+    );
     all.seconds(attribute::QUEUE_DURATION, record.phases.queue);
     all.seconds(attribute::PREFILL_DURATION, record.phases.prefill);
     all.seconds(attribute::DECODE_DURATION, record.phases.decode);
@@ -104,6 +122,24 @@ fn attributes(record: &RequestRecord, limits: &SpanLimits) -> Vec<KeyValue> {
     all.set(attribute::SLOT, record.slot.map(i64::from));
     all.set(attribute::BUILD, record.llama_build.clone());
     all.set(attribute::MODEL_SHA256, record.model_sha256.clone());
+    all.set(attribute::QUANTIZATION, record.quantization.clone());
+    all.count(
+        attribute::RESENDS,
+        Some(u64::from(record.resends)).filter(|resends| *resends > 0),
+    );
+    // Where the server counted, its count stands for itself.
+    let uncounted = record.failure.is_some() || record.finish_reason == Some(FinishReason::Cancelled);
+    all.count(
+        attribute::DELTAS,
+        Some(record.deltas).filter(|deltas| uncounted && *deltas > 0),
+    );
+    if let Some(energy) = &record.energy {
+        all.set(attribute::ENERGY, Some(energy.joules));
+        all.set(attribute::PREFILL_ENERGY, energy.prefill_joules);
+        all.set(attribute::DECODE_ENERGY, energy.decode_joules);
+        all.set(attribute::ENERGY_ERROR, Some(energy.error));
+        all.set(attribute::ENERGY_METHOD, Some(energy.method.as_str()));
+    }
     if let Some(content) = &record.content {
         let reason = match (&record.failure, &record.finish_reason) {
             (Some(_), _) => "error",
@@ -129,5 +165,17 @@ fn attributes(record: &RequestRecord, limits: &SpanLimits) -> Vec<KeyValue> {
             content::output(content, reason, limits.value_length),
         );
     }
+    baggage(record, &mut all);
     all.into_vec()
+}
+
+/// Baggage stands on the span under its own names, as backends look for them (`session.id`); names
+/// that mean something of ours are not the caller's to set.
+fn baggage(record: &RequestRecord, all: &mut Attributes) {
+    const OURS: [&str; 4] = ["gen_ai.", "llamacpp.", "error.", "server."];
+    for (key, value) in &record.baggage {
+        if !OURS.iter().any(|space| key.starts_with(space)) {
+            all.set_new(key, value.clone());
+        }
+    }
 }
