@@ -226,15 +226,16 @@ impl Listener for Lifecycle {
 
     fn ended(&self, pid: u32, exit: &Exit) {
         let left = self.tasks.run_ended(pid);
+        let trace_id = TraceId::random();
         let mut runs = self.lock();
         let restarts = runs.restarted.back().map_or(0, |run| run.down.restarts);
         runs.down = Some(Down {
             since: Moment::now(),
             exit: told(exit),
             span: TraceContext {
-                trace_id: TraceId::random(),
+                trace_id,
                 span_id: SpanId::random(),
-                sampled: true,
+                sampled: self.sink.samples(trace_id, None),
             },
             left,
             restarts,

@@ -71,6 +71,8 @@ impl Request {
         content: Option<Content>,
     ) -> Self {
         let parent = options.parent;
+        let trace_id = parent.map_or_else(TraceId::random, |parent| parent.trace_id);
+        let sampled = sink.samples(trace_id, parent.as_ref());
         Self {
             server,
             sink,
@@ -79,9 +81,9 @@ impl Request {
             parent,
             propagation: Propagation {
                 context: TraceContext {
-                    trace_id: parent.map_or_else(TraceId::random, |parent| parent.trace_id),
+                    trace_id,
                     span_id: SpanId::random(),
-                    sampled: parent.is_none_or(|parent| parent.sampled),
+                    sampled,
                 },
                 state: options.trace_state.clone().filter(|_| parent.is_some()),
                 baggage: options.baggage.clone(),

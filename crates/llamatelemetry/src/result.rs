@@ -113,6 +113,7 @@ impl InferResult {
 
     pub(crate) fn new(
         record: &RequestRecord,
+        trace_context: TraceContext,
         energy: Option<record::Energy>,
         text: String,
         reasoning: String,
@@ -141,7 +142,7 @@ impl InferResult {
             },
             energy: energy.map(|energy| Energy::new(energy, record.usage.completion_tokens)),
             trace_id: record.trace_id,
-            trace_context: record.context(),
+            trace_context,
             model_sha256: record.model_sha256.clone(),
             llama_build: record.llama_build.clone(),
         }

@@ -80,7 +80,12 @@ impl AnswerStream {
         let reasoning = std::mem::take(&mut self.reasoning);
         let tool_calls = std::mem::take(&mut self.tool_calls);
         Ok(InferResult::new(
-            &record, energy, text, reasoning, tool_calls,
+            &record,
+            self.request.context(),
+            energy,
+            text,
+            reasoning,
+            tool_calls,
         ))
     }
 

@@ -45,6 +45,12 @@ pub trait Sink: Send + Sync {
     /// Takes one finished record.
     fn record(&self, record: Arc<RequestRecord>);
 
+    /// Whether a trace is kept, so that whoever is told of it (a server, a tool) knows too. Without
+    /// a say of its own a sink follows the parent.
+    fn samples(&self, _trace_id: TraceId, parent: Option<&TraceContext>) -> bool {
+        parent.is_none_or(|parent| parent.sampled)
+    }
+
     /// A request was sent; it can be watched until its record comes or it is dropped.
     fn started(&self, _live: &Arc<LiveRequest>) {}
 

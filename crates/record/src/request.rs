@@ -338,15 +338,6 @@ impl RequestRecord {
         }
     }
 
-    /// The request's own span, as others refer to it.
-    pub fn context(&self) -> TraceContext {
-        TraceContext {
-            trace_id: self.trace_id,
-            span_id: self.span_id,
-            sampled: self.parent.is_none_or(|parent| parent.sampled),
-        }
-    }
-
     /// When its span begins: with the first wait, else when it was sent.
     pub fn begun_at(&self) -> SystemTime {
         self.waits

@@ -26,6 +26,6 @@ mod value;
 pub use conventions::{Conventions, Profile, names};
 pub use error::TelemetryError;
 pub use limits::SpanLimits;
-pub use mapping::spans;
+pub use mapping::{happening, spans};
 pub use pipeline::{Delivery, Telemetry};
 pub use resource::ResourceFacts;

@@ -9,10 +9,13 @@ use std::time::SystemTime;
 
 /// The events of a request, in the order of their times.
 pub(super) fn of_request(record: &RequestRecord) -> Vec<Event> {
-    let first_token = record
-        .phases
-        .ttft()
-        .map(|ttft| event(name::FIRST_TOKEN, record.started_at + ttft, Attributes::none()));
+    let first_token = record.phases.ttft().map(|ttft| {
+        event(
+            name::FIRST_TOKEN,
+            record.started_at + ttft,
+            Attributes::none(),
+        )
+    });
     let mut events: Vec<Event> = record
         .marks
         .iter()

@@ -62,7 +62,10 @@ pub(super) fn span(happening: &Happening) -> Span {
         _ => return Span::default(),
     };
     let failure = happening.failure.as_ref();
-    all.set(attribute::ERROR_TYPE, failure.map(|failure| failure.kind.clone()));
+    all.set(
+        attribute::ERROR_TYPE,
+        failure.map(|failure| failure.kind.clone()),
+    );
     Span {
         trace_id: happening.trace_id.0.to_vec(),
         span_id: happening.span_id.0.to_vec(),

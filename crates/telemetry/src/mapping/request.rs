@@ -9,8 +9,8 @@ use crate::names::{self, attribute};
 use crate::value::unix_nanos;
 use llamatelemetry_record::{FinishReason, OutputType, RequestRecord};
 use opentelemetry_proto::tonic::common::v1::KeyValue;
-use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 pub(super) fn span(record: &RequestRecord, limits: &SpanLimits) -> Span {
     // A parent of another trace would tear this span from its own.
@@ -42,7 +42,17 @@ pub(super) fn span(record: &RequestRecord, limits: &SpanLimits) -> Span {
 }
 
 fn attributes(record: &RequestRecord, limits: &SpanLimits) -> Vec<KeyValue> {
-    let mut all = Attributes::with_capacity(32);
+    let mut all = Attributes::with_capacity(40);
+    asked(record, &mut all);
+    answered(record, &mut all);
+    measured(record, &mut all);
+    said(record, limits, &mut all);
+    baggage(record, &mut all);
+    all.into_vec()
+}
+
+/// What was asked of whom.
+fn asked(record: &RequestRecord, all: &mut Attributes) {
     let operation = record.endpoint.operation();
     all.set(attribute::OPERATION, Some(operation.as_str()));
     all.set(attribute::PROVIDER, Some(names::PROVIDER));
@@ -71,7 +81,10 @@ fn attributes(record: &RequestRecord, limits: &SpanLimits) -> Vec<KeyValue> {
         attribute::OUTPUT_TYPE,
         parameters.output.map(OutputType::as_str),
     );
+}
 
+/// What came back.
+fn answered(record: &RequestRecord, all: &mut Attributes) {
     all.set(attribute::RESPONSE_ID, record.response_id.clone());
     all.set(attribute::RESPONSE_MODEL, record.response_model.clone());
     all.set(
@@ -98,7 +111,10 @@ fn attributes(record: &RequestRecord, limits: &SpanLimits) -> Vec<KeyValue> {
         all.set(attribute::SERVER_ADDRESS, Some(address.as_str()));
         all.set(attribute::SERVER_PORT, Some(i64::from(*port)));
     }
+}
 
+/// Where the time and the energy went, and who worked on it.
+fn measured(record: &RequestRecord, all: &mut Attributes) {
     all.set(attribute::ENDPOINT, Some(record.endpoint.path()));
     all.seconds(
         attribute::WAIT_DURATION,
@@ -128,7 +144,8 @@ fn attributes(record: &RequestRecord, limits: &SpanLimits) -> Vec<KeyValue> {
         Some(u64::from(record.resends)).filter(|resends| *resends > 0),
     );
     // Where the server counted, its count stands for itself.
-    let uncounted = record.failure.is_some() || record.finish_reason == Some(FinishReason::Cancelled);
+    let uncounted =
+        record.failure.is_some() || record.finish_reason == Some(FinishReason::Cancelled);
     all.count(
         attribute::DELTAS,
         Some(record.deltas).filter(|deltas| uncounted && *deltas > 0),
@@ -140,6 +157,10 @@ fn attributes(record: &RequestRecord, limits: &SpanLimits) -> Vec<KeyValue> {
         all.set(attribute::ENERGY_ERROR, Some(energy.error));
         all.set(attribute::ENERGY_METHOD, Some(energy.method.as_str()));
     }
+}
+
+/// Prompts and answers, if they are captured.
+fn said(record: &RequestRecord, limits: &SpanLimits, all: &mut Attributes) {
     if let Some(content) = &record.content {
         let reason = match (&record.failure, &record.finish_reason) {
             (Some(_), _) => "error",
@@ -165,8 +186,6 @@ fn attributes(record: &RequestRecord, limits: &SpanLimits) -> Vec<KeyValue> {
             content::output(content, reason, limits.value_length),
         );
     }
-    baggage(record, &mut all);
-    all.into_vec()
 }
 
 /// Baggage stands on the span under its own names, as backends look for them (`session.id`); names

@@ -17,9 +17,12 @@ use crate::resource::{self, ResourceFacts};
 use crate::sampler::Sampler;
 use crate::signal::{Origin, OwnOrigin, Signal};
 use crate::{TelemetryError, mapping, names};
-use llamatelemetry_record::{Happening, LiveRequest, LoggedLine, RequestRecord, Sink, TraceId};
+use llamatelemetry_record::{
+    Happening, LiveRequest, LoggedLine, RequestRecord, Sink, TraceContext, TraceId,
+};
 use llamatelemetry_settings::{Environment, Settings};
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
+use opentelemetry_proto::tonic::trace::v1::Span;
 use queue::{Bounds, Item, Queue, Work};
 use std::io::Write;
 use std::net::SocketAddr;
@@ -36,6 +39,7 @@ const LAST_WAIT: Duration = Duration::from_secs(2);
 pub struct Telemetry {
     queue: Arc<Queue>,
     outputs: Vec<Arc<dyn Output>>,
+    sampler: Sampler,
     otlp: Option<Arc<Otlp>>,
     metrics: Option<Arc<Metrics>>,
     prometheus: Mutex<Option<PrometheusEndpoint>>,
@@ -141,6 +145,7 @@ impl Telemetry {
         Ok(Self {
             queue,
             outputs,
+            sampler,
             otlp,
             metrics,
             prometheus: Mutex::new(prometheus),
@@ -263,6 +268,10 @@ impl Sink for Telemetry {
         self.push(Item::Happening(Box::new(happening)));
     }
 
+    fn samples(&self, trace_id: TraceId, parent: Option<&TraceContext>) -> bool {
+        self.sampler.keeps(trace_id, parent)
+    }
+
     fn logged(&self, line: LoggedLine) {
         self.push(Item::Line(Box::new(line)));
     }
@@ -334,25 +343,30 @@ impl Worker {
                     metrics.observe(&record, kept && !self.outputs.is_empty());
                 }
                 if kept {
-                    let mut spans = mapping::spans(&record, &self.limits);
-                    for span in &mut spans {
-                        self.conventions.translate(span);
-                    }
-                    for output in &self.outputs {
-                        output.spans(&spans);
-                    }
+                    self.emit(mapping::spans(&record, &self.limits));
                 }
             }
             Item::Happening(happening) => {
+                let parent = happening.parent.as_ref();
+                let kept = self.sampler.keeps(happening.trace_id, parent);
                 if let Some(metrics) = &self.metrics {
-                    let kept = self
-                        .sampler
-                        .keeps(happening.trace_id, happening.parent.as_ref());
                     metrics.happened(&happening, kept && !self.outputs.is_empty());
+                }
+                if kept {
+                    self.emit(vec![mapping::happening(&happening, &self.limits)]);
                 }
             }
             // No signal yet.
             Item::Line(_) => {}
+        }
+    }
+
+    fn emit(&self, mut spans: Vec<Span>) {
+        for span in &mut spans {
+            self.conventions.translate(span);
+        }
+        for output in &self.outputs {
+            output.spans(&spans);
         }
     }
 }

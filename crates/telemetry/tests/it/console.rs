@@ -65,6 +65,7 @@ fn a_request_is_a_tree() {
        llamacpp.server.prefill.duration=0.065  llamacpp.server.decode.duration=0.47  llamacpp.slot.id=0
        llamacpp.build=b11434-0123abc
        llamacpp.model.sha256=abababababababababababababababababababababababababababababababab
+       llamacpp.model.quantization=Q4_1
     "#);
 }
 
@@ -104,6 +105,7 @@ fn a_failure_says_so() {
        llamacpp.endpoint=/v1/chat/completions  llamacpp.queue.duration=0.002
        llamacpp.timings.source=wall  llamacpp.slot.id=0  llamacpp.build=b11434-0123abc
        llamacpp.model.sha256=abababababababababababababababababababababababababababababababab
+       llamacpp.model.quantization=Q4_1
        gen_ai.input.messages=[{"role":"system","parts":[{"type":"text","content":"Be brief."}]},{"role":"user","parts":[{"type":"text","content":"Explain \"CUDA\"\nin one sentence."}]}]
        gen_ai.output.messages=[{"role":"assistant","parts":[{"type":"reasoning","content":"They ask about GPUs."},{"type":"text","content":"CUDA runs code on GPUs."}],"finish_reason":"error"}]
     "#);

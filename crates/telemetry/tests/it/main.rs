@@ -1,6 +1,7 @@
 //! The mapping by golden files, the pipeline against receivers, a collector and nobody.
 
 mod backends;
+mod causes;
 mod check;
 mod console;
 mod delivery;

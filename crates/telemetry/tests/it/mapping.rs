@@ -7,6 +7,7 @@ use llamatelemetry_record::{
     TimingSource, TraceContext, TraceId, Usage,
 };
 use llamatelemetry_telemetry::{SpanLimits, spans};
+use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{Span, SpanFlags};
@@ -20,7 +21,7 @@ fn golden(record: &RequestRecord) -> String {
 
 /// Spans as text, times relative to the request's start.
 pub(crate) fn shown(record: &RequestRecord, spans: &[Span]) -> String {
-    let started = record.started_at.duration_since(UNIX_EPOCH);
+    let started = record.begun_at().duration_since(UNIX_EPOCH);
     let started = u64::try_from(started.expect("after 1970").as_nanos()).expect("before 2554");
     let mut text = String::new();
     for span in spans {
@@ -58,12 +59,26 @@ pub(crate) fn shown(record: &RequestRecord, spans: &[Span]) -> String {
             }
             _ => writeln!(text, "  status unset").expect("text"),
         }
-        for attribute in &span.attributes {
-            let value = value(attribute.value.as_ref().and_then(|any| any.value.as_ref()));
-            writeln!(text, "  {} = {value}", attribute.key).expect("text");
+        attributes(&mut text, "  ", &span.attributes);
+        for event in &span.events {
+            let at = since(event.time_unix_nano);
+            writeln!(text, "  at {at} µs: {}", event.name).expect("text");
+            attributes(&mut text, "    ", &event.attributes);
+        }
+        for link in &span.links {
+            let (trace, span) = (hex(&link.trace_id), hex(&link.span_id));
+            writeln!(text, "  linked to {trace} {span}").expect("text");
+            attributes(&mut text, "    ", &link.attributes);
         }
     }
     text
+}
+
+fn attributes(text: &mut String, indent: &str, attributes: &[KeyValue]) {
+    for attribute in attributes {
+        let value = value(attribute.value.as_ref().and_then(|any| any.value.as_ref()));
+        writeln!(text, "{indent}{} = {value}", attribute.key).expect("text");
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -179,6 +194,7 @@ fn an_answer_in_one_piece_that_shows_only_the_wall_time() {
         server_timings: None,
         model: String::new(),
         model_sha256: None,
+        quantization: None,
         llama_build: None,
         response_id: None,
         slot: None,

@@ -1,6 +1,6 @@
 //! Written by `cargo xtask generate` from `crates/telemetry/conventions/llamacpp.toml`.
 
-use crate::conventions::registry::{Registry, Attribute, Condition, Requirements, SpanKind, SpanType, ValueKind};
+use crate::conventions::registry::{Registry, Attribute, Condition, Event, Requirements, SpanKind, SpanType, ValueKind};
 
 /// `llamacpp`.
 pub(crate) static LLAMACPP: Registry = Registry {
@@ -9,30 +9,54 @@ pub(crate) static LLAMACPP: Registry = Registry {
     namespaces: &["llamacpp"],
     attributes: &[
         Attribute { name: "llamacpp.build", kind: ValueKind::Text, template: false, unit: "", values: &[], closed: false, deprecated: None, definition: "the llama.cpp build that answered" },
+        Attribute { name: "llamacpp.context.discarded_tokens", kind: ValueKind::Int, template: false, unit: "{token}", values: &[], closed: false, deprecated: None, definition: "tokens thrown away by a context shift" },
         Attribute { name: "llamacpp.decode.duration", kind: ValueKind::Double, template: false, unit: "s", values: &[], closed: false, deprecated: None, definition: "first delta → last delta" },
+        Attribute { name: "llamacpp.decode.energy", kind: ValueKind::Double, template: false, unit: "J", values: &[], closed: false, deprecated: None, definition: "energy of generating" },
         Attribute { name: "llamacpp.decode.tokens", kind: ValueKind::Int, template: false, unit: "{token}", values: &[], closed: false, deprecated: None, definition: "tokens generated; on the phase's own span, under a name that no backend sums up a second time" },
         Attribute { name: "llamacpp.decode.tokens_per_second", kind: ValueKind::Double, template: false, unit: "{token}/s", values: &[], closed: false, deprecated: None, definition: "tokens generated a second, the first one excluded; by the server's account where it gives one" },
         Attribute { name: "llamacpp.draft.accepted_tokens", kind: ValueKind::Int, template: false, unit: "{token}", values: &[], closed: false, deprecated: None, definition: "drafted tokens that were accepted" },
         Attribute { name: "llamacpp.draft.tokens", kind: ValueKind::Int, template: false, unit: "{token}", values: &[], closed: false, deprecated: None, definition: "tokens drafted, when speculating" },
         Attribute { name: "llamacpp.endpoint", kind: ValueKind::Text, template: false, unit: "", values: &[], closed: false, deprecated: None, definition: "the path asked" },
+        Attribute { name: "llamacpp.energy", kind: ValueKind::Double, template: false, unit: "J", values: &[], closed: false, deprecated: None, definition: "energy that the request used above idle power, shared with those beside it by the work done" },
+        Attribute { name: "llamacpp.energy.error", kind: ValueKind::Double, template: false, unit: "J", values: &[], closed: false, deprecated: None, definition: "half width of the 95 % interval around the energy" },
+        Attribute { name: "llamacpp.energy.method", kind: ValueKind::Text, template: false, unit: "", values: &["counter", "counter+power", "power"], closed: true, deprecated: None, definition: "how the energy was measured" },
+        Attribute { name: "llamacpp.link", kind: ValueKind::Text, template: false, unit: "", values: &["retry", "wait", "cut_off"], closed: true, deprecated: None, definition: "why two spans are linked: an earlier attempt of the same request, what a request waited for, a request that a restart cut off" },
+        Attribute { name: "llamacpp.model.quantization", kind: ValueKind::Text, template: false, unit: "", values: &[], closed: false, deprecated: None, definition: "the quantization that the model's file names" },
         Attribute { name: "llamacpp.model.sha256", kind: ValueKind::Text, template: false, unit: "", values: &[], closed: false, deprecated: None, definition: "SHA-256 of the model's file, lower-case hex" },
         Attribute { name: "llamacpp.prefill.cached_tokens", kind: ValueKind::Int, template: false, unit: "{token}", values: &[], closed: false, deprecated: None, definition: "tokens of the prompt that needed no evaluation" },
         Attribute { name: "llamacpp.prefill.duration", kind: ValueKind::Double, template: false, unit: "s", values: &[], closed: false, deprecated: None, definition: "slot started → first delta" },
+        Attribute { name: "llamacpp.prefill.energy", kind: ValueKind::Double, template: false, unit: "J", values: &[], closed: false, deprecated: None, definition: "energy of evaluating the prompt" },
         Attribute { name: "llamacpp.prefill.tokens", kind: ValueKind::Int, template: false, unit: "{token}", values: &[], closed: false, deprecated: None, definition: "tokens of the prompt that were evaluated, cached ones excluded" },
         Attribute { name: "llamacpp.prefill.tokens_per_second", kind: ValueKind::Double, template: false, unit: "{token}/s", values: &[], closed: false, deprecated: None, definition: "tokens of the prompt evaluated a second" },
         Attribute { name: "llamacpp.queue.duration", kind: ValueKind::Double, template: false, unit: "s", values: &[], closed: false, deprecated: None, definition: "request sent → slot started" },
+        Attribute { name: "llamacpp.request.resends", kind: ValueKind::Int, template: false, unit: "{request}", values: &[], closed: false, deprecated: None, definition: "how often the request was sent again because an idle connection turned out to be closed" },
+        Attribute { name: "llamacpp.response.deltas", kind: ValueKind::Int, template: false, unit: "{delta}", values: &[], closed: false, deprecated: None, definition: "deltas of an answer that broke off: about as many as tokens" },
         Attribute { name: "llamacpp.server.decode.duration", kind: ValueKind::Double, template: false, unit: "s", values: &[], closed: false, deprecated: None, definition: "decode as the server measured it" },
+        Attribute { name: "llamacpp.server.exit.class", kind: ValueKind::Text, template: false, unit: "", values: &["stopped", "out_of_memory", "illegal_instruction", "missing_library", "bad_model", "bad_flag", "address_in_use", "killed", "crashed", "other"], closed: false, deprecated: None, definition: "how the server ended" },
+        Attribute { name: "llamacpp.server.exit.code", kind: ValueKind::Int, template: false, unit: "", values: &[], closed: false, deprecated: None, definition: "the code that the server returned" },
+        Attribute { name: "llamacpp.server.exit.log", kind: ValueKind::Texts, template: false, unit: "", values: &[], closed: false, deprecated: None, definition: "the last lines of the server's log" },
+        Attribute { name: "llamacpp.server.exit.signal", kind: ValueKind::Int, template: false, unit: "", values: &[], closed: false, deprecated: None, definition: "the signal that ended the server" },
         Attribute { name: "llamacpp.server.prefill.duration", kind: ValueKind::Double, template: false, unit: "s", values: &[], closed: false, deprecated: None, definition: "prefill as the server measured it" },
+        Attribute { name: "llamacpp.server.restarts", kind: ValueKind::Int, template: false, unit: "{restart}", values: &[], closed: false, deprecated: None, definition: "how often the server was restarted so far" },
         Attribute { name: "llamacpp.slot.id", kind: ValueKind::Int, template: false, unit: "", values: &[], closed: false, deprecated: None, definition: "the slot that worked on it" },
         Attribute { name: "llamacpp.timings.source", kind: ValueKind::Text, template: false, unit: "", values: &["stream", "server_timings", "wall"], closed: true, deprecated: None, definition: "where the phases come from" },
+        Attribute { name: "llamacpp.wait.duration", kind: ValueKind::Double, template: false, unit: "s", values: &[], closed: false, deprecated: None, definition: "time waited for a restart or a load before the request could be sent; not part of queue" },
     ],
     spans: &[
         SpanType { id: "llamacpp.decode", operations: &[], kinds: &[SpanKind::Internal], names: &["decode"], definition: "generating", requirements: Requirements { required: &[], conditional: &[], recommended: &["llamacpp.decode.tokens", "llamacpp.decode.tokens_per_second"], opt_in: &[] } },
+        SpanType { id: "llamacpp.model.load", operations: &[], kinds: &[SpanKind::Internal], names: &["model.load"], definition: "a server loads its model; below a request the part of its wait from the launch on", requirements: Requirements { required: &[], conditional: &[], recommended: &["gen_ai.request.model", "llamacpp.build", "llamacpp.model.quantization", "llamacpp.model.sha256"], opt_in: &[] } },
         SpanType { id: "llamacpp.prefill", operations: &[], kinds: &[SpanKind::Internal], names: &["prefill"], definition: "evaluating the prompt", requirements: Requirements { required: &[], conditional: &[], recommended: &["llamacpp.prefill.cached_tokens", "llamacpp.prefill.tokens", "llamacpp.prefill.tokens_per_second"], opt_in: &[] } },
         SpanType { id: "llamacpp.queue", operations: &[], kinds: &[SpanKind::Internal], names: &["queue"], definition: "waiting for a slot", requirements: Requirements { required: &[], conditional: &[], recommended: &["llamacpp.slot.id"], opt_in: &[] } },
         SpanType { id: "llamacpp.rerank", operations: &["rerank"], kinds: &[SpanKind::Client], names: &["{gen_ai.operation.name} {gen_ai.request.model}", "{gen_ai.operation.name}"], definition: "documents scored against a query", requirements: Requirements { required: &["gen_ai.operation.name", "gen_ai.provider.name"], conditional: &[("error.type", Condition::Failed), ("gen_ai.request.model", Condition::InSpanName), ("server.port", Condition::With("server.address"))], recommended: &[], opt_in: &[] } },
+        SpanType { id: "llamacpp.restart", operations: &[], kinds: &[SpanKind::Internal], names: &["restart"], definition: "a server that ended is brought back; below a request the part of its wait until the launch", requirements: Requirements { required: &[], conditional: &[], recommended: &["gen_ai.request.model", "llamacpp.server.restarts"], opt_in: &[] } },
     ],
     events: &[
+        Event { name: "llamacpp.checkpoint.restored", severity: None, definition: "a saved state of the context was used; told by llama-server from verbosity 4 on", requirements: Requirements { required: &[], conditional: &[], recommended: &[], opt_in: &[] } },
+        Event { name: "llamacpp.context.shift", severity: None, definition: "the context was full, and tokens were thrown away", requirements: Requirements { required: &[], conditional: &[], recommended: &["llamacpp.context.discarded_tokens"], opt_in: &[] } },
+        Event { name: "llamacpp.draft.acceptance", severity: None, definition: "how many drafted tokens were accepted over the whole answer", requirements: Requirements { required: &[], conditional: &[], recommended: &["llamacpp.draft.accepted_tokens", "llamacpp.draft.tokens"], opt_in: &[] } },
+        Event { name: "llamacpp.first_token", severity: None, definition: "the first delta came", requirements: Requirements { required: &[], conditional: &[], recommended: &[], opt_in: &[] } },
+        Event { name: "llamacpp.server.exit", severity: None, definition: "the server ended", requirements: Requirements { required: &[], conditional: &[], recommended: &["llamacpp.server.exit.class", "llamacpp.server.exit.code", "llamacpp.server.exit.log", "llamacpp.server.exit.signal"], opt_in: &[] } },
+        Event { name: "llamacpp.slot.acquired", severity: None, definition: "a slot began to work on the request", requirements: Requirements { required: &[], conditional: &[], recommended: &["llamacpp.slot.id"], opt_in: &[] } },
     ],
     metrics: &[
     ],
