@@ -284,6 +284,11 @@ fn every_rule_has_a_planted_fault_and_a_name_of_its_own() {
     assert_eq!(planted, all);
     let names: BTreeSet<&str> = Rule::ALL.iter().map(|rule| rule.id()).collect();
     assert_eq!(names.len(), Rule::ALL.len());
+    let docs = include_str!("../../../../docs/conventions.md");
+    for rule in Rule::ALL {
+        let row = format!("| `{rule}` | {} | {} |", rule.level().as_str(), rule.what());
+        assert!(docs.contains(&row), "docs/conventions.md lacks: {row}");
+    }
 }
 
 /// Requests of every kind.
