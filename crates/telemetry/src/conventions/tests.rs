@@ -152,6 +152,28 @@ fn a_measure_is_recorded_as_the_profile_has_it() {
     }
 }
 
+/// What is recorded is what the tables define, in the profile that has it.
+#[test]
+fn every_instrument_is_defined_with_its_unit() {
+    for instrument in crate::metrics::INSTRUMENTS {
+        // The conventions of telemetry about itself are in no table here.
+        if instrument.name.starts_with("otel.") {
+            continue;
+        }
+        let mut units = Profile::ALL
+            .into_iter()
+            .filter_map(|profile| Conventions::new(profile, false).metric(instrument.name))
+            .map(|metric| metric.unit)
+            .peekable();
+        assert!(units.peek().is_some(), "{}", instrument.name);
+        assert!(
+            units.all(|unit| unit == instrument.unit),
+            "{}",
+            instrument.name
+        );
+    }
+}
+
 #[test]
 fn an_event_that_a_profile_lacks_stands_under_ours() {
     let name = |profile| {
