@@ -1,10 +1,9 @@
 //! One request and its answer: proxies, trust, redirects, patience.
 
 use crate::FetchError;
-use crate::proxy::Proxies;
 use crate::reach::{Chance, Reachability, Trial};
-use crate::trust;
 use crate::url::Url;
+use llamatelemetry_network::{Proxies, roots};
 use llamatelemetry_settings::{Environment, Secret, Settings};
 use std::collections::BTreeMap;
 use std::io;
@@ -280,7 +279,7 @@ impl Client {
     }
 
     fn agent(&self, url: &Url) -> Result<Agent, FetchError> {
-        let proxy = self.proxies.for_url(url);
+        let proxy = self.proxies.for_uri(url.uri());
         let secure = url.scheme() == "https"
             || proxy.is_some_and(|proxy| proxy.protocol() == ureq::ProxyProtocol::Https);
         let key = (proxy.map(|proxy| proxy.uri().to_string()), secure);
@@ -297,7 +296,7 @@ impl Client {
             .max_idle_connections(2 * self.connections + 2)
             .max_idle_connections_per_host(self.connections + 1);
         if secure {
-            let roots = trust::roots(&self.environment)?;
+            let roots = roots(&self.environment)?;
             let tls = ureq::tls::TlsConfig::builder().root_certs(roots).build();
             config = config.tls_config(tls);
         }

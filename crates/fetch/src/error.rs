@@ -1,6 +1,7 @@
 //! What can go wrong while something is brought here.
 
 use crate::sys;
+use llamatelemetry_network::NetworkError;
 use llamatelemetry_settings::SettingsError;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -93,24 +94,9 @@ pub enum FetchError {
         /// The address.
         url: String,
     },
-    /// A proxy setting cannot be used.
-    #[error("the proxy setting {variable} cannot be used: {reason}")]
-    Proxy {
-        /// The environment variable.
-        variable: String,
-        /// Why not.
-        reason: String,
-    },
-    /// A file of certificates cannot be used.
-    #[error("the certificates that {variable} names cannot be used: {reason}: {path}")]
-    Certificates {
-        /// The environment variable.
-        variable: String,
-        /// Why not.
-        reason: String,
-        /// The file.
-        path: PathBuf,
-    },
+    /// What the environment says of the network cannot be used.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// The disk is too full.
     #[error("{needed} bytes are needed and {available} are free: {path}")]
     NoSpace {

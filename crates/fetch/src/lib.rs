@@ -19,12 +19,10 @@ mod error;
 mod fetcher;
 mod hash;
 pub mod pip;
-mod proxy;
 mod reach;
 mod reply;
 mod room;
 mod sys;
-mod trust;
 mod url;
 
 pub use abandoned::{Abandoned, abandoned};

@@ -1,6 +1,7 @@
 //! What can go wrong when telemetry is set up. Nothing of it goes wrong later: a collector that
 //! cannot be reached is counted and logged, and no request suffers from it.
 
+use llamatelemetry_network::NetworkError;
 use std::path::PathBuf;
 use ureq::http::uri::InvalidUri;
 
@@ -25,6 +26,9 @@ pub enum TelemetryError {
         /// The variable that is not set.
         variable: &'static str,
     },
+    /// What the environment says of proxies or certificates cannot be used.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// A certificate or key could not be read.
     #[error("cannot read the certificate or key {path}")]
     Certificate {
@@ -90,7 +94,7 @@ impl TelemetryError {
                 "choose another port with OTEL_EXPORTER_PROMETHEUS_PORT or telemetry.prometheus"
                     .to_owned(),
             ],
-            Self::Thread { .. } => Vec::new(),
+            Self::Network(_) | Self::Thread { .. } => Vec::new(),
         }
     }
 }

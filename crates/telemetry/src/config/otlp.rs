@@ -59,6 +59,11 @@ impl Endpoint {
         &self.0
     }
 
+    /// Whether what is sent there is encrypted.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.0.scheme_str() == Some("https")
+    }
+
     /// Whether it is on this machine, where neither a proxy nor being offline matters.
     pub(crate) fn is_here(&self) -> bool {
         let host = self.0.host().unwrap_or_default();

@@ -6,6 +6,7 @@ use super::transport::{Again, Refusal, Transport};
 use crate::TelemetryError;
 use crate::config::{BatchConfig, Endpoint, OtlpConfig};
 use crate::signal::{Frame, Signal, encoded};
+use llamatelemetry_settings::Environment;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -65,6 +66,7 @@ impl Lane {
         config: OtlpConfig,
         batch: BatchConfig,
         mut spool: Spool,
+        environment: &Environment,
     ) -> Result<Self, TelemetryError> {
         spool.adopt();
         let name = match signal {
@@ -92,7 +94,7 @@ impl Lane {
             changed: Condvar::new(),
         });
         let mut sender = Sender {
-            transport: Transport::new(config)?,
+            transport: Transport::new(config, environment)?,
             shared: shared.clone(),
             backoff: Backoff::default(),
             reported: false,

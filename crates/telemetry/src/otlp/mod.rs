@@ -14,6 +14,7 @@ use crate::output::Output;
 use crate::pipeline::Delivery;
 use crate::signal::{Frame, OwnOrigin, Signal, points};
 use lane::Lane;
+use llamatelemetry_settings::Environment;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::metrics::v1::Metric;
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -46,6 +47,7 @@ impl Otlp {
         sent: Vec<SignalConfig>,
         origin: &OwnOrigin,
         kept: Kept,
+        environment: &Environment,
         notices: &mut Vec<String>,
     ) -> Result<Self, TelemetryError> {
         let Kept { folder, limit } = kept;
@@ -75,10 +77,17 @@ impl Otlp {
                 None => Spool::in_memory(origin.clone(), MEMORY_LIMIT),
             };
             let size = batch.batch;
-            Ok((signal, size, Lane::start(signal, otlp, batch, spool)?))
+            Ok((
+                signal,
+                size,
+                Lane::start(signal, otlp, batch, spool, environment)?,
+            ))
         };
         Ok(Self {
-            lanes: sent.into_iter().map(lane).collect::<Result<_, _>>()?,
+            lanes: sent
+                .into_iter()
+                .map(lane)
+                .collect::<Result<_, TelemetryError>>()?,
         })
     }
 

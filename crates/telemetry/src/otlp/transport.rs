@@ -3,6 +3,8 @@
 use crate::TelemetryError;
 use crate::config::{Compression, Encoding, Identity, OtlpConfig};
 use flate2::write::GzEncoder;
+use llamatelemetry_network::{Proxies, roots};
+use llamatelemetry_settings::Environment;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message as _;
 use serde::Deserialize;
@@ -56,23 +58,28 @@ pub(super) enum Again {
 }
 
 impl Transport {
-    pub(super) fn new(config: OtlpConfig) -> Result<Self, TelemetryError> {
+    /// `environment` names proxies and certificates, as for everything else that goes out.
+    pub(super) fn new(
+        config: OtlpConfig,
+        environment: &Environment,
+    ) -> Result<Self, TelemetryError> {
         let tls = TlsConfig::builder();
         let tls = match &config.certificate {
             Some(path) => tls.root_certs(RootCerts::new_with_certs(&certificates(path)?)),
+            None if config.endpoint.is_secure() => tls.root_certs(roots(environment)?),
             None => tls,
         };
         let identity = config.identity.as_ref().map(client).transpose()?;
-        let mut agent = Agent::config_builder()
+        let proxies = Proxies::from_environment(environment)?;
+        let agent = Agent::config_builder()
             .tls_config(tls.client_cert(identity).build())
             .http_status_as_error(false)
             // Headers hold keys, which are for the named host only.
             .max_redirects(0)
             .max_redirects_will_error(false)
+            // `None` too: else the agent would read the process environment by itself.
+            .proxy(proxies.for_uri(config.endpoint.uri()).cloned())
             .user_agent(USER_AGENT);
-        if config.endpoint.is_here() {
-            agent = agent.proxy(None);
-        }
         let mut headers = HeaderMap::new();
         for (name, value) in &config.headers {
             if let Ok(mut value) = HeaderValue::from_str(value.expose()) {

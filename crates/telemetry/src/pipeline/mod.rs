@@ -116,7 +116,13 @@ impl Telemetry {
                 folder: settings.home.telemetry().join("spool"),
                 limit: settings.telemetry.spool_limit.0,
             };
-            Some(Arc::new(Otlp::start(sent, &origin, kept, &mut notices)?))
+            Some(Arc::new(Otlp::start(
+                sent,
+                &origin,
+                kept,
+                &settings.environment,
+                &mut notices,
+            )?))
         };
         outputs.extend(otlp.clone().map(|otlp| otlp as Arc<dyn Output>));
         let metrics = (told || export.prometheus.is_some())

@@ -3,6 +3,7 @@
 use crate::receiver::{Received, Receiver, Reply};
 use crate::sample::{NOBODY, chat, content, settings, telemetry};
 use llamatelemetry_record::{RequestRecord, Sink as _, SpanId, TraceId};
+use llamatelemetry_settings::{Environment, Settings};
 use llamatelemetry_telemetry::{
     Delivery, ResourceFacts, SpanLimits, Telemetry, TelemetryError, spans,
 };
@@ -11,6 +12,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use prost::Message as _;
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -332,4 +334,40 @@ fn certificates_are_read_at_the_start() {
     assert!(matches!(setup(&file), TelemetryError::Certificate { path, .. } if path == file));
     std::fs::write(&file, "no PEM").expect("a file");
     assert!(matches!(setup(&file), TelemetryError::NotPem { path } if path == file));
+}
+
+#[test]
+fn proxies_and_certificates_are_those_of_the_environment() {
+    // A proxy is asked for a tunnel; what it is asked for shows that it was used.
+    let proxy = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = proxy.local_addr().expect("an address");
+    let (_home, mut settings) = settings(&[(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "http://collector.invalid:4318",
+    )]);
+    settings.environment = Environment::from_pairs([("http_proxy", format!("http://{address}"))]);
+    let telemetry = Telemetry::setup(&settings, ResourceFacts::default(), None).expect("set up");
+    telemetry.record(Arc::new(chat()));
+    assert!(!telemetry.flush(Duration::from_millis(300)));
+    let (connection, _) = proxy.accept().expect("a connection");
+    let mut line = String::new();
+    BufReader::new(connection)
+        .read_line(&mut line)
+        .expect("a request");
+    assert_eq!(line.trim_end(), "CONNECT collector.invalid:4318 HTTP/1.1");
+
+    settings.environment =
+        Environment::from_pairs([("http_proxy", "gopher://user:hidden-value@host")]);
+    let setup = |settings: &Settings| Telemetry::setup(settings, ResourceFacts::default(), None);
+    let error = setup(&settings).expect_err("no proxy");
+    assert!(error.to_string().contains("http_proxy"), "{error}");
+    assert!(!format!("{error:?}").contains("hidden-value"));
+
+    settings.environment = Environment::from_pairs([("SSL_CERT_FILE", "/nonexistent.pem")]);
+    settings.telemetry.otel.insert(
+        "OTEL_EXPORTER_OTLP_ENDPOINT".into(),
+        "https://collector.invalid:4318".into(),
+    );
+    let error = setup(&settings).expect_err("no certificates");
+    assert!(error.to_string().contains("SSL_CERT_FILE"), "{error}");
 }

@@ -1,6 +1,6 @@
 //! Which certificates are trusted: the system's, and those that the environment adds.
 
-use crate::FetchError;
+use crate::NetworkError;
 use llamatelemetry_settings::Environment;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -22,7 +22,7 @@ const SYSTEM: [&str; 5] = [
 ];
 
 /// The certificates to trust. Without any on this machine: those built in.
-pub(crate) fn roots(environment: &Environment) -> Result<RootCerts, FetchError> {
+pub fn roots(environment: &Environment) -> Result<RootCerts, NetworkError> {
     let mut found = Found::default();
     let mut named = BTreeSet::new();
     for variable in FILES {
@@ -56,8 +56,8 @@ struct Found {
 }
 
 impl Found {
-    fn file(&mut self, variable: &str, path: &Path) -> Result<(), FetchError> {
-        let refuse = |reason: String| FetchError::Certificates {
+    fn file(&mut self, variable: &str, path: &Path) -> Result<(), NetworkError> {
+        let refuse = |reason: String| NetworkError::Certificates {
             variable: variable.to_owned(),
             reason,
             path: path.to_path_buf(),

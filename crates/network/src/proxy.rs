@@ -6,13 +6,14 @@
 //! addresses and address blocks (`10.0.0.0/8`), each with a port if wanted. This machine itself is
 //! never reached through a proxy. Every scheme is tunnelled (`CONNECT`).
 
-use crate::FetchError;
-use crate::url::Url;
+use crate::NetworkError;
 use llamatelemetry_settings::Environment;
+use std::fmt;
 use std::net::IpAddr;
+use ureq::http::Uri;
 
 /// Which proxy is used for which address.
-pub(crate) struct Proxies {
+pub struct Proxies {
     http: Option<ureq::Proxy>,
     https: Option<ureq::Proxy>,
     direct: Vec<Direct>,
@@ -27,13 +28,14 @@ enum Direct {
 }
 
 impl Proxies {
-    pub(crate) fn from_environment(environment: &Environment) -> Result<Self, FetchError> {
+    /// What the environment says.
+    pub fn from_environment(environment: &Environment) -> Result<Self, NetworkError> {
         let pick = |names: [&'static str; 2]| {
             names
                 .into_iter()
                 .find_map(|name| environment.get(name).map(|value| (name, value)))
         };
-        let proxy = |names| -> Result<Option<ureq::Proxy>, FetchError> {
+        let proxy = |names| -> Result<Option<ureq::Proxy>, NetworkError> {
             let all = || pick(["all_proxy", "ALL_PROXY"]);
             let Some((variable, value)) = pick(names).or_else(all) else {
                 return Ok(None);
@@ -41,7 +43,7 @@ impl Proxies {
             match ureq::Proxy::new(value.trim()) {
                 Ok(proxy) => Ok(Some(proxy)),
                 // The error is about the text, which may hold a password.
-                Err(_) => Err(FetchError::Proxy {
+                Err(_) => Err(NetworkError::Proxy {
                     variable: variable.to_owned(),
                     reason: "it is not the address of a proxy".to_owned(),
                 }),
@@ -62,19 +64,31 @@ impl Proxies {
     }
 
     /// The proxy for an address, if one is to be used.
-    pub(crate) fn for_url(&self, url: &Url) -> Option<&ureq::Proxy> {
-        let proxy = match url.scheme() {
-            "https" => self.https.as_ref(),
-            _ => self.http.as_ref(),
-        }?;
-        let host = url.host().to_ascii_lowercase();
+    pub fn for_uri(&self, uri: &Uri) -> Option<&ureq::Proxy> {
+        let secure = uri.scheme_str() == Some("https");
+        let proxy = if secure { &self.https } else { &self.http }.as_ref()?;
+        let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        let host = uri.host().unwrap_or_default();
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let host = host.to_ascii_lowercase();
         let here = host == "localhost"
             || host.ends_with(".localhost")
             || host
                 .parse::<IpAddr>()
                 .is_ok_and(|address| address.is_loopback());
-        let direct = here || self.direct.iter().any(|d| d.covers(&host, url.port()));
+        let direct = here || self.direct.iter().any(|d| d.covers(&host, port));
         (!direct).then_some(proxy)
+    }
+}
+
+impl fmt::Debug for Proxies {
+    /// Without addresses: they may hold passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxies")
+            .field("http", &self.http.is_some())
+            .field("https", &self.https.is_some())
+            .field("direct", &self.direct)
+            .finish()
     }
 }
 
@@ -140,9 +154,8 @@ mod tests {
     fn used(pairs: &[(&str, &str)], url: &str) -> Option<String> {
         let environment = Environment::from_pairs(pairs.iter().copied());
         let proxies = Proxies::from_environment(&environment).unwrap();
-        let (url, _) = Url::parse(url).unwrap();
         proxies
-            .for_url(&url)
+            .for_uri(&url.parse().unwrap())
             .map(|proxy| format!("{}:{}", proxy.host(), proxy.port()))
     }
 
