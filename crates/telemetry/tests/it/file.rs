@@ -3,6 +3,7 @@
 use crate::sample::{chat, settings};
 use llamatelemetry_record::Sink as _;
 use llamatelemetry_telemetry::{ResourceFacts, SpanLimits, Telemetry, spans};
+use opentelemetry_proto::tonic::metrics::v1::MetricsData;
 use opentelemetry_proto::tonic::trace::v1::TracesData;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +21,15 @@ fn each_line_is_an_export_request() {
         assert!(telemetry.settle(Duration::from_secs(20)));
     }
     let text = std::fs::read_to_string(&path).expect("the file");
-    assert_eq!(text.lines().count(), 2, "the second program appends");
-    for line in text.lines() {
+    let (traces, metrics): (Vec<&str>, Vec<&str>) = text
+        .lines()
+        .partition(|line| line.contains("resourceSpans"));
+    assert_eq!(traces.len(), 2, "the second program appends");
+    for line in metrics {
+        let data: MetricsData = serde_json::from_str(line).expect("OTLP's JSON");
+        assert!(!data.resource_metrics[0].scope_metrics[0].metrics.is_empty());
+    }
+    for line in traces {
         let data: TracesData = serde_json::from_str(line).expect("OTLP's JSON");
         let resource = &data.resource_spans[0];
         assert!(resource.resource.is_some());

@@ -94,12 +94,18 @@ pub(crate) fn content() -> Content {
     }
 }
 
-/// Settings in which exactly these `OTEL_*` variables are set, and the home they belong to.
+/// Settings in which exactly these `OTEL_*` variables are set, and the home they belong to. Spans
+/// alone are sent where nothing is said of the others, so that they can be counted.
 pub(crate) fn settings(variables: &[(&str, &str)]) -> (ScratchHome, Settings) {
     let home = scratch_home();
     let mut settings = home.settings();
-    settings.telemetry.otel = variables
+    let spans_only = [
+        ("OTEL_METRICS_EXPORTER", "none"),
+        ("OTEL_LOGS_EXPORTER", "none"),
+    ];
+    settings.telemetry.otel = spans_only
         .iter()
+        .chain(variables)
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect::<BTreeMap<_, _>>();
     (home, settings)

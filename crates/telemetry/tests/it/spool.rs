@@ -215,6 +215,8 @@ fn victim() {
     let mut settings = resolved.settings;
     settings.telemetry.otel = BTreeMap::from([
         ("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), endpoint),
+        ("OTEL_METRICS_EXPORTER".to_owned(), "none".to_owned()),
+        ("OTEL_LOGS_EXPORTER".to_owned(), "none".to_owned()),
         ("OTEL_BSP_SCHEDULE_DELAY".to_owned(), "1".to_owned()),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE".to_owned(), "40".to_owned()),
     ]);
