@@ -1,6 +1,7 @@
 //! MLflow.
 
 use super::{Conversation, SHOWN};
+use llamatelemetry_settings::TelemetryBackend;
 use llamatelemetry_testbed::{Backend, mlflow, scratch_home, skip, until};
 use serde_json::{Value as Json, json};
 
@@ -23,10 +24,10 @@ fn mlflow_reads_what_we_sent() {
         command
     });
     let conversation = Conversation::new();
-    conversation.send(&[
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", &backend.url()),
-        ("OTEL_EXPORTER_OTLP_HEADERS", "x-mlflow-experiment-id=0"),
-    ]);
+    conversation.send(
+        TelemetryBackend::Mlflow,
+        &[("MLFLOW_TRACKING_URI", &backend.url())],
+    );
     let place = json!({"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": "0"}});
     let question = json!({"locations": [place]});
     let found = until("2 traces", SHOWN, || {

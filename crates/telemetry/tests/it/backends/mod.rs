@@ -2,11 +2,13 @@
 
 mod mlflow;
 mod phoenix;
+mod prometheus;
 mod rotel;
 
-use crate::sample::{chat, content, telemetry};
+use crate::sample::{chat, content, settings};
 use llamatelemetry_record::{Failure, FinishReason, RequestRecord, Sink as _, SpanId, TraceId};
-use llamatelemetry_telemetry::Delivery;
+use llamatelemetry_settings::{Environment, TelemetryBackend};
+use llamatelemetry_telemetry::{Delivery, ResourceFacts, Telemetry};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -51,10 +53,18 @@ impl Conversation {
         }
     }
 
-    /// Sends both by the pipeline that these variables set up, and sees that all was taken.
-    fn send(&self, variables: &[(&str, &str)]) {
-        let telemetry = telemetry(variables);
-        assert_eq!(telemetry.notices(), [""; 0]);
+    /// Sends both to a known backend, which finds the rest in these variables of its own, and sees
+    /// that all was taken.
+    fn send(&self, backend: TelemetryBackend, variables: &[(&str, &str)]) {
+        let (_home, mut settings) = settings(&[]);
+        settings.telemetry.backend = Some(backend);
+        settings.environment = Environment::from_pairs(variables.iter().copied());
+        let telemetry = Telemetry::setup(&settings, ResourceFacts::default(), None);
+        let telemetry = telemetry.expect("the variables are valid");
+        let [notice] = telemetry.notices() else {
+            panic!("{:?}", telemetry.notices());
+        };
+        assert!(notice.contains("takes spans only"), "{notice}");
         telemetry.record(Arc::new(self.answered.clone()));
         telemetry.record(Arc::new(self.failed.clone()));
         let Delivery { kept, lost, .. } = telemetry.shutdown(SHOWN);

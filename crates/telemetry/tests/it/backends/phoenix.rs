@@ -2,6 +2,7 @@
 
 use super::{Conversation, SHOWN};
 use llamatelemetry_record::RequestRecord;
+use llamatelemetry_settings::TelemetryBackend;
 use llamatelemetry_testbed::{Backend, phoenix, scratch_home, skip, until};
 use serde_json::json;
 
@@ -22,12 +23,18 @@ fn phoenix_reads_what_we_sent() {
                 .env("PHOENIX_HOST", "127.0.0.1")
                 .env("PHOENIX_PORT", http.to_string())
                 .env("PHOENIX_GRPC_PORT", grpc.to_string())
-                .env("PHOENIX_TELEMETRY_ENABLED", "false");
+                .env("PHOENIX_TELEMETRY_ENABLED", "false")
+                // It would look for help on the network as it starts.
+                .env("PHOENIX_ALLOW_EXTERNAL_RESOURCES", "false")
+                .env("PHOENIX_DISABLE_AGENT_ASSISTANT", "true");
             command
         },
     );
     let conversation = Conversation::new();
-    conversation.send(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &backend.url())]);
+    conversation.send(
+        TelemetryBackend::Phoenix,
+        &[("PHOENIX_COLLECTOR_ENDPOINT", &backend.url())],
+    );
     let spans = until("8 spans", SHOWN, || {
         let spans = backend.get_json("/v1/projects/default/spans?limit=100")?;
         let spans = spans["data"].as_array()?.clone();
