@@ -10,9 +10,35 @@
 )]
 
 use llamatelemetry_store::{Condition, Literal, Query, Reader, Signal, Writer};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
+
+/// The same spans as of another hour: other traces, other times.
+fn again(body: &[u8], round: usize) -> Vec<u8> {
+    if round == 0 {
+        return body.to_vec();
+    }
+    let mut request = ExportTraceServiceRequest::decode(body).unwrap();
+    let spans = request
+        .resource_spans
+        .iter_mut()
+        .flat_map(|resource| &mut resource.scope_spans)
+        .flat_map(|scope| &mut scope.spans);
+    for span in spans {
+        for id in [&mut span.trace_id, &mut span.span_id, &mut span.parent_span_id] {
+            id.iter_mut()
+                .zip(round.to_le_bytes())
+                .for_each(|(byte, mask)| *byte ^= mask);
+        }
+        let later = round as u64 * 3_600_000_000_000;
+        span.start_time_unix_nano += later;
+        span.end_time_unix_nano += later;
+    }
+    request.encode_to_vec()
+}
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().collect();
@@ -38,9 +64,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     if place >= bodies.len() * rounds {
                         break;
                     }
-                    writer
-                        .append(Signal::Traces, bodies[place % bodies.len()].to_vec())
-                        .unwrap();
+                    let body = again(bodies[place % bodies.len()], place / bodies.len());
+                    writer.append(Signal::Traces, body).unwrap();
                 }
             });
         }
