@@ -108,7 +108,7 @@ impl FieldValue for SocketAddr {
 }
 
 impl FieldValue for Duration {
-    const EXPECTED: &'static str = "a duration such as `5s`, `500ms` or `2m`";
+    const EXPECTED: &'static str = "a duration such as `5s`, `500ms`, `2m` or `30d`";
     fn from_text(text: &OsStr, _at: &Context<'_>) -> Option<Self> {
         let text = text.to_str()?.trim();
         let digits = text
@@ -120,6 +120,7 @@ impl FieldValue for Duration {
             "" | "s" => 1.0,
             "m" | "min" => 60.0,
             "h" => 3600.0,
+            "d" => 86_400.0,
             _ => return None,
         };
         let number: f64 = number.parse().ok()?;

@@ -56,6 +56,11 @@ impl Home {
         self.root.join("telemetry")
     }
 
+    /// The store of traces, metrics and logs.
+    pub fn store(&self) -> PathBuf {
+        self.root.join("store")
+    }
+
     /// Makes a folder below the home, private to the user, and returns it.
     pub fn ensure(&self, folder: PathBuf) -> Result<PathBuf, SettingsError> {
         use std::os::unix::fs::DirBuilderExt as _;

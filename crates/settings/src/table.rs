@@ -431,6 +431,30 @@ pub const SETTINGS: &[Setting] = &[
         field: field!(telemetry.spool_limit),
         ..PLAIN
     },
+    Setting {
+        key: "telemetry.store",
+        what: "Keep traces, metrics and logs in the store of this home.",
+        default: Fallback::Value("true"),
+        variables: &[Source::value("LLAMATELEMETRY_STORE")],
+        field: field!(telemetry.store),
+        ..PLAIN
+    },
+    Setting {
+        key: "telemetry.store_limit",
+        what: "Bytes that the store may take; the oldest goes first.",
+        default: Fallback::Value("4GiB"),
+        variables: &[Source::value("LLAMATELEMETRY_STORE_LIMIT")],
+        field: field!(telemetry.store_limit),
+        ..PLAIN
+    },
+    Setting {
+        key: "telemetry.store_age",
+        what: "How long the store keeps what is in it.",
+        default: Fallback::Value("30d"),
+        variables: &[Source::value("LLAMATELEMETRY_STORE_AGE")],
+        field: field!(telemetry.store_age),
+        ..PLAIN
+    },
 ];
 
 const SERVER_DECIDES: &str = "llama-server decides";

@@ -217,6 +217,12 @@ pub struct TelemetrySettings {
     /// Bytes that signals which cannot be sent yet may take on disk, all processes of this home
     /// together; 0: they wait in memory.
     pub spool_limit: ByteSize,
+    /// Keep signals in the store of this home.
+    pub store: bool,
+    /// Bytes that the store may take; the oldest goes first.
+    pub store_limit: ByteSize,
+    /// How long the store keeps what is in it.
+    pub store_age: Duration,
     /// The standard `OTEL_*` variables that are set, by name.
     pub otel: BTreeMap<String, String>,
 }
@@ -256,6 +262,9 @@ impl fmt::Debug for TelemetrySettings {
             .field("backend", &self.backend)
             .field("file", &self.file)
             .field("spool_limit", &self.spool_limit)
+            .field("store", &self.store)
+            .field("store_limit", &self.store_limit)
+            .field("store_age", &self.store_age)
             .field("otel", &otel)
             .finish()
     }

@@ -28,7 +28,11 @@ fn again(body: &[u8], round: usize) -> Vec<u8> {
         .flat_map(|resource| &mut resource.scope_spans)
         .flat_map(|scope| &mut scope.spans);
     for span in spans {
-        for id in [&mut span.trace_id, &mut span.span_id, &mut span.parent_span_id] {
+        for id in [
+            &mut span.trace_id,
+            &mut span.span_id,
+            &mut span.parent_span_id,
+        ] {
             id.iter_mut()
                 .zip(round.to_le_bytes())
                 .for_each(|(byte, mask)| *byte ^= mask);

@@ -21,6 +21,7 @@ mod pipeline;
 mod resource;
 mod sampler;
 mod signal;
+mod stored;
 mod value;
 
 pub use conventions::{Conventions, Profile, names};

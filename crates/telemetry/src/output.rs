@@ -24,4 +24,9 @@ pub(crate) trait Output: fmt::Debug + Send + Sync {
 
     /// Writes or sends what waits, until then at most, and ends.
     fn shutdown(&self, until: Instant);
+
+    /// What was lost here and why, in a sentence without anything secret.
+    fn loss(&self) -> Option<String> {
+        None
+    }
 }

@@ -39,6 +39,15 @@ impl Signal {
         }
     }
 
+    /// The same in the store.
+    pub(crate) const fn stored(self) -> llamatelemetry_store::Signal {
+        match self {
+            Self::Traces => llamatelemetry_store::Signal::Traces,
+            Self::Metrics => llamatelemetry_store::Signal::Metrics,
+            Self::Logs => llamatelemetry_store::Signal::Logs,
+        }
+    }
+
     /// What one of its items is called, in the plural.
     pub(crate) const fn items(self) -> &'static str {
         match self {

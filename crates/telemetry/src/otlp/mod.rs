@@ -103,16 +103,6 @@ impl Otlp {
         all
     }
 
-    /// What was not delivered so far and why, in sentences without anything secret.
-    pub(crate) fn loss(&self) -> Option<String> {
-        let all: Vec<_> = self
-            .lanes
-            .iter()
-            .filter_map(|(_, _, lane)| lane.loss())
-            .collect();
-        (!all.is_empty()).then(|| all.join("; "))
-    }
-
     fn push<M: Message>(&self, signal: Signal, items: &[M], weight: impl Fn(&M) -> usize) {
         for (_, batch, lane) in self.lanes.iter().filter(|(own, ..)| *own == signal) {
             for items in items.chunks((*batch).max(1)) {
@@ -150,5 +140,14 @@ impl Output for Otlp {
         for (_, _, lane) in &self.lanes {
             lane.join(until);
         }
+    }
+
+    fn loss(&self) -> Option<String> {
+        let all: Vec<_> = self
+            .lanes
+            .iter()
+            .filter_map(|(_, _, lane)| lane.loss())
+            .collect();
+        (!all.is_empty()).then(|| all.join("; "))
     }
 }

@@ -16,6 +16,7 @@ use crate::output::Output;
 use crate::resource::{self, ResourceFacts};
 use crate::sampler::Sampler;
 use crate::signal::{Origin, OwnOrigin, Signal};
+use crate::stored::{StoreConfig, StoreOutput};
 use crate::{TelemetryError, mapping, names};
 use llamatelemetry_record::{
     Happening, LiveRequest, LoggedLine, RequestRecord, Sink, TraceContext, TraceId,
@@ -107,7 +108,8 @@ impl Telemetry {
         if let Some(path) = settings.telemetry.file.as_ref().filter(|_| !disabled) {
             outputs.push(Arc::new(FileOutput::open(path, origin.clone())?));
         }
-        let told = settings.telemetry.file.is_some() && !disabled
+        let store = StoreConfig::read(settings).filter(|_| !disabled);
+        let told = (settings.telemetry.file.is_some() || store.is_some()) && !disabled
             || sent.iter().any(|sent| sent.signal == Signal::Metrics);
         let otlp = if sent.is_empty() {
             None
@@ -124,6 +126,9 @@ impl Telemetry {
                 &mut notices,
             )?))
         };
+        if let Some(store) = store {
+            outputs.push(Arc::new(StoreOutput::start(store, origin.clone())?));
+        }
         outputs.extend(otlp.clone().map(|otlp| otlp as Arc<dyn Output>));
         let metrics = (told || export.prometheus.is_some())
             .then(|| Arc::new(Metrics::new(conventions.profile(), &export)));
@@ -218,15 +223,13 @@ impl Telemetry {
 
     /// What was not delivered so far and why, in sentences without anything secret.
     pub fn loss(&self) -> Option<String> {
-        let lost = self.otlp.as_ref().and_then(|otlp| otlp.loss());
         let overflowed = self.overflowed();
         let dropped = (overflowed > 0).then(|| {
             format!("{overflowed} requests or log lines came too fast and were dropped unseen")
         });
-        match (lost, dropped) {
-            (Some(lost), Some(dropped)) => Some(format!("{lost}; {dropped}")),
-            (lost, dropped) => lost.or(dropped),
-        }
+        let outputs = self.outputs.iter().filter_map(|output| output.loss());
+        let losses: Vec<String> = outputs.chain(dropped).collect();
+        (!losses.is_empty()).then(|| losses.join("; "))
     }
 
     /// Writes and sends what waits, for at most this long, and ends the pipeline. What could not

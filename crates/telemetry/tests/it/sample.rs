@@ -103,6 +103,7 @@ pub(crate) fn settings(variables: &[(&str, &str)]) -> (ScratchHome, Settings) {
         ("OTEL_METRICS_EXPORTER", "none"),
         ("OTEL_LOGS_EXPORTER", "none"),
     ];
+    settings.telemetry.store = false;
     settings.telemetry.otel = spans_only
         .iter()
         .chain(variables)
