@@ -3,6 +3,7 @@
 use crate::{
     Address, ApiError, ChatRequest, CompletionRequest, Delta, Health, ModelList, Props, Slot,
 };
+use bytes::Bytes;
 use http::Method;
 use llamatelemetry_record::{Observed, Propagation};
 use llamatelemetry_settings::Secret;
@@ -79,6 +80,11 @@ impl Client {
             stream,
             runtime: self.runtime.clone(),
         })
+    }
+
+    /// See [`crate::Client::get`].
+    pub fn get(&self, path: &str) -> Result<Bytes, ApiError> {
+        self.runtime.block_on(self.client.get(path))
     }
 
     /// See [`crate::Client::call`].

@@ -89,6 +89,11 @@ impl Client {
             .await
     }
 
+    /// `GET` of any path that answers with something short, such as `/metrics`: the body as it is.
+    pub async fn get(&self, path: &str) -> Result<Bytes, ApiError> {
+        self.small(Method::GET, path, None).await
+    }
+
     /// Sends any JSON to any path and returns the JSON that comes back: the way to what this
     /// client has no method for.
     pub async fn call(
@@ -143,6 +148,20 @@ impl Client {
         path: &str,
         body: Option<&serde_json::Value>,
     ) -> Result<T, ApiError> {
+        let answer = self.small(method, path, body).await?;
+        serde_json::from_slice(&answer).map_err(|source| ApiError::Unexpected {
+            path: path.into(),
+            source,
+        })
+    }
+
+    /// The body of a small answer.
+    async fn small(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&serde_json::Value>,
+    ) -> Result<Bytes, ApiError> {
         let exchange = async {
             let body = body.map(ToString::to_string).unwrap_or_default();
             let request = self.request(method, path, body.into_bytes(), None)?;
@@ -157,10 +176,7 @@ impl Client {
             if !status.is_success() {
                 return Err(refused(path, status, &body));
             }
-            serde_json::from_slice(&body).map_err(|source| ApiError::Unexpected {
-                path: path.into(),
-                source,
-            })
+            Ok(body)
         };
         tokio::time::timeout(DOCUMENT_LIMIT, exchange)
             .await

@@ -37,6 +37,7 @@ mod moment;
 mod options;
 mod request;
 mod result;
+mod served;
 mod stream;
 mod tasks;
 mod telemetry;

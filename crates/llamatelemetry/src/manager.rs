@@ -2,9 +2,11 @@
 
 use crate::error::Cause;
 use crate::lifecycle::{Lifecycle, Served};
+use crate::served::ServedServer;
 use crate::{Error, LoadOptions};
 use llamatelemetry_api::Client;
 use llamatelemetry_models::{LocalModel, UseMark};
+use llamatelemetry_record::ServedModel;
 use llamatelemetry_runtime::Runtime;
 use llamatelemetry_server::{LaunchSpec, RestartPolicy, ServerProcess, Supervisor};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +23,8 @@ const RESTART_PATIENCE: Duration = Duration::from_secs(60);
 pub struct ServerManager {
     supervisor: Supervisor,
     lifecycle: Arc<Lifecycle>,
+    /// What the sink was shown: it looks for as long as this is here.
+    _shown: Arc<dyn ServedModel>,
     live: Mutex<Arc<LiveServer>>,
     runtime: Runtime,
     model: LocalModel,
@@ -55,6 +59,7 @@ impl ServerManager {
         let (runtime, (model, in_use)) = tokio::try_join!(runtime, model)?;
         let (settings, progress) = (options.settings.clone(), options.progress.clone());
         let (sink, parent) = (options.sink.clone(), options.parent);
+        let shown_to = sink.clone();
         blocking(move || {
             let mut spec = LaunchSpec::new(&runtime.server, &model.path, &settings);
             spec.library_dirs.clone_from(&runtime.library_dirs);
@@ -73,6 +78,12 @@ impl ServerManager {
             let outcome = started.as_ref().map(|(_, process)| &**process);
             lifecycle.loaded(began, parent, outcome);
             let (supervisor, process) = started?;
+            let shown: Arc<dyn ServedModel> = Arc::new(ServedServer::new(
+                &model.name,
+                &supervisor,
+                &settings.server,
+            ));
+            shown_to.serves(&shown);
             if let Some(warning) = process.config_files().warning() {
                 progress.note(&warning);
             }
@@ -80,6 +91,7 @@ impl ServerManager {
             Ok(Self {
                 supervisor,
                 lifecycle,
+                _shown: shown,
                 live,
                 runtime,
                 model,

@@ -16,6 +16,7 @@ mod live;
 mod propagation;
 mod request;
 mod scanner;
+mod served;
 mod sources;
 mod sse;
 mod trace_state;
@@ -34,6 +35,7 @@ pub use request::{
     ServerTimings, Usage,
 };
 pub use scanner::{Observed, StreamScanner};
+pub use served::{ContextPool, ServedModel};
 pub use sources::{Delivery, PHASE_SOURCES, PhaseRow, PhaseSource, Shown, phase_sources};
 pub use sse::{SseDecoder, SseError};
 pub use trace_state::{InvalidTraceState, TraceState};
@@ -53,6 +55,9 @@ pub trait Sink: Send + Sync {
 
     /// A request was sent; it can be watched until its record comes or it is dropped.
     fn started(&self, _live: &Arc<LiveRequest>) {}
+
+    /// A model is served from now on, for as long as somebody else holds this.
+    fn serves(&self, _served: &Arc<dyn ServedModel>) {}
 
     /// Something that is no request came to its end.
     fn happened(&self, _happening: Happening) {}

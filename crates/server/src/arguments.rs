@@ -69,6 +69,8 @@ pub(crate) fn build(
     if !line.if_known("--log-jsonl") {
         line.if_known("--log-prefix");
     }
+    // Counting costs nothing; without the flag nobody can read the counts.
+    line.if_known("--metrics");
     // The model is a local file: nothing is to be fetched.
     line.if_known("--offline");
     line.arguments

@@ -48,4 +48,4 @@ pub use process::ServerProcess;
 pub use slot_line::{SlotEvent, SlotLine};
 pub use spec::{LaunchSpec, Listen};
 pub use start::StartTimes;
-pub use supervisor::{RestartPolicy, Supervisor, SupervisorState};
+pub use supervisor::{RestartPolicy, Supervisor, SupervisorState, SupervisorView};

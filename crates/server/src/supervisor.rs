@@ -3,7 +3,7 @@
 use crate::{Exit, ExitClass, LaunchSpec, ServerError, ServerProcess};
 use llamatelemetry_progress::{Progress, Silent};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -132,6 +132,11 @@ impl Supervisor {
             .filter(|server| server.exit().is_none())
     }
 
+    /// A view of it that keeps neither it nor its server alive.
+    pub fn view(&self) -> SupervisorView {
+        SupervisorView(Arc::downgrade(&self.shared))
+    }
+
     /// What the server does.
     pub fn state(&self) -> SupervisorState {
         self.shared.lock().state.clone()
@@ -210,6 +215,19 @@ impl Supervisor {
             drop(thread.join());
         }
         exit.or_else(|| self.last_exit())
+    }
+}
+
+/// Sees a supervised server for as long as there is one.
+#[derive(Debug, Clone)]
+pub struct SupervisorView(Weak<Shared>);
+
+impl SupervisorView {
+    /// See [`Supervisor::current`]; `None` also once the supervisor is gone.
+    pub fn current(&self) -> Option<Arc<ServerProcess>> {
+        let shared = self.0.upgrade()?;
+        let server = shared.lock().server.clone();
+        server.filter(|server| server.exit().is_none())
     }
 }
 

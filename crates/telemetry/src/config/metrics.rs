@@ -11,6 +11,8 @@ const PROMETHEUS_PORT: u16 = 9464;
 /// How metrics are kept and told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MetricsExport {
+    /// Whether they may go anywhere: `OTEL_METRICS_EXPORTER` is not `none`.
+    pub(crate) wanted: bool,
     /// How often they are sent.
     pub(crate) interval: Duration,
     pub(crate) temporality: Temporality,
@@ -19,6 +21,19 @@ pub(crate) struct MetricsExport {
     pub(crate) exemplars: ExemplarFilter,
     /// Where Prometheus may scrape them.
     pub(crate) prometheus: Option<SocketAddr>,
+}
+
+impl Default for MetricsExport {
+    fn default() -> Self {
+        Self {
+            wanted: true,
+            interval: Duration::from_secs(60),
+            temporality: Temporality::default(),
+            exponential: false,
+            exemplars: ExemplarFilter::default(),
+            prometheus: None,
+        }
+    }
 }
 
 /// Reads the variables. `scraped` tells whether `OTEL_METRICS_EXPORTER` names `prometheus`,
@@ -37,9 +52,10 @@ pub(super) fn read(
     }
     let interval = variables.milliseconds("OTEL_METRIC_EXPORT_INTERVAL");
     MetricsExport {
+        wanted: true,
         interval: interval
             .filter(|interval| !interval.is_zero())
-            .unwrap_or(Duration::from_secs(60)),
+            .unwrap_or(MetricsExport::default().interval),
         temporality: choice(
             variables,
             "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
@@ -106,14 +122,11 @@ fn prometheus(variables: &mut Variables<'_>) -> SocketAddr {
             local
         }),
     };
-    let port = match variables.number(PORT).map(u16::try_from) {
-        None => PROMETHEUS_PORT,
-        Some(Ok(port)) => port,
-        Some(Err(_)) => {
-            variables.notice(format!("{PORT} is no port; {PROMETHEUS_PORT} is used"));
-            PROMETHEUS_PORT
-        }
-    };
+    let port = variables.text(PORT).map(str::parse);
+    let port = port.unwrap_or(Ok(PROMETHEUS_PORT)).unwrap_or_else(|_| {
+        variables.notice(format!("{PORT} is no port; {PROMETHEUS_PORT} is used"));
+        PROMETHEUS_PORT
+    });
     SocketAddr::new(host, port)
 }
 

@@ -120,6 +120,11 @@ impl Config {
         let scraped = exporters.iter().any(|one| one.prometheus);
         let mut metrics = metrics::read(variables, scraped, settings.telemetry.prometheus);
         metrics.prometheus = metrics.prometheus.filter(|_| !disabled);
+        metrics.wanted = !disabled
+            && exporters
+                .iter()
+                .zip(Signal::ALL)
+                .any(|(one, signal)| signal == Signal::Metrics && one.otlp != Otlp::Unwanted);
         let limits = limits(variables);
         let log_limits = log_limits(variables);
         let sampler = sampler(variables);

@@ -32,9 +32,9 @@ impl InFlight {
         self.requests.insert(live.span_id, Arc::downgrade(live));
     }
 
-    /// A request has its record: it is told if it was known and somebody still holds it.
-    pub(super) fn ended(&mut self, span: SpanId) -> Option<Arc<LiveRequest>> {
-        self.requests.remove(&span)?.upgrade()
+    /// A request has its record.
+    pub(super) fn ended(&mut self, span: SpanId) {
+        self.requests.remove(&span);
     }
 
     /// Counts those that run, by operation.

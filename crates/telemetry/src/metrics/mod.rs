@@ -7,10 +7,12 @@
 
 mod aggregate;
 mod attributes;
+mod bridge;
 mod buckets;
 mod endpoint;
 mod inflight;
 mod instrument;
+mod machine;
 mod names;
 mod otlp;
 mod registry;
@@ -19,6 +21,7 @@ mod requests;
 mod sample;
 mod text;
 
+pub(crate) use bridge::Bridge;
 pub use endpoint::PrometheusEndpoint;
 pub use instrument::{Instrument, Kind};
 pub use names::INSTRUMENTS;
@@ -30,6 +33,7 @@ use crate::value::unix_nanos;
 use aggregate::Origin;
 use attributes::Attributes;
 use inflight::InFlight;
+use llamatelemetry_machine::Sample;
 use llamatelemetry_record::{Happening, LiveRequest, RequestRecord, What};
 use names::Id;
 use opentelemetry_proto::tonic::metrics::v1::Metric;
@@ -99,14 +103,13 @@ impl Metrics {
     /// A request has ended. `kept` tells whether its trace is kept: only then do exemplars lead
     /// to it. Its energy comes later, by [`Metrics::settled`].
     pub fn observe(&self, record: &RequestRecord, kept: bool) {
-        let live = self.in_flight().ended(record.span_id);
-        let deltas = live.map(|live| live.progress().deltas);
+        self.in_flight().ended(record.span_id);
         let exemplars = self.leads(kept);
         let mut state = self.state();
         let State {
             registry, requests, ..
         } = &mut *state;
-        requests.ended(registry, record, deltas, exemplars);
+        requests.ended(registry, record, exemplars);
     }
 
     /// The energy of a request that was observed before is known, or known not to be.
@@ -176,6 +179,16 @@ impl Metrics {
         self.count_in_flight();
         let resource = self.resource.get().map_or(&[][..], Vec::as_slice);
         text::render(&self.state().registry, resource, format)
+    }
+
+    /// The machine was looked at: what this sample says takes the place of the one before.
+    pub fn sample(&self, sample: &Sample) {
+        self.change(|registry| machine::take(registry, sample, unix_nanos(sample.wall)));
+    }
+
+    /// Changes series that somebody else keeps.
+    fn change(&self, change: impl FnOnce(&mut Registry)) {
+        change(&mut self.state().registry);
     }
 
     fn count_in_flight(&self) {

@@ -58,6 +58,10 @@ instruments! {
         "gen_ai.client.inference.usage.cache_read.input_tokens", "{token}", Counter, Whole, Latest,
         "Tokens of prompts that were taken from the cache."
     }
+    ReasoningTokens {
+        "gen_ai.client.inference.usage.reasoning.output_tokens", "{token}", Counter, Whole, Latest,
+        "Tokens generated as reasoning, where the server counts them apart."
+    }
     OperationInputTokens {
         "gen_ai.client.inference.operation.input_tokens", "{token}", Histogram(buckets::TOKENS), Whole, Latest,
         "Tokens of one prompt, those from the cache included."
@@ -242,6 +246,79 @@ instruments! {
         "llamacpp.energy.unattributed", "J", ObservableCounter, Real, All,
         "Energy that no request used: other programs, and work that belongs to none."
     }
+    // The machine, by core's conventions where they have a name.
+    GpuUtilization {
+        "hw.gpu.utilization", "1", Gauge, Real, All,
+        "Share of the driver's last period in which a kernel ran."
+    }
+    GpuMemoryLimit {
+        "hw.gpu.memory.limit", "By", UpDownCounter, Whole, All,
+        "Device memory."
+    }
+    GpuMemoryUsage {
+        "hw.gpu.memory.usage", "By", UpDownCounter, Whole, All,
+        "Device memory that programs hold."
+    }
+    GpuMemoryUtilization {
+        "hw.gpu.memory.utilization", "1", Gauge, Real, All,
+        "Share of device memory that programs hold."
+    }
+    Energy {
+        "hw.energy", "J", ObservableCounter, Real, All,
+        "Energy by the device's own counter, by `hw.type`: `gpu` or `cpu`."
+    }
+    Power {
+        "hw.power", "W", Gauge, Real, All,
+        "Power as the driver gives it."
+    }
+    PowerLimit {
+        "llamacpp.gpu.power.limit", "W", Gauge, Real, All,
+        "Power limit in force."
+    }
+    Temperature {
+        "hw.temperature", "Cel", Gauge, Real, All,
+        "Temperature, by `hw.sensor_location`."
+    }
+    HardwareErrors {
+        "hw.errors", "{error}", ObservableCounter, Whole, All,
+        "Memory errors since the driver was loaded, by `error.type`: `corrected` or `uncorrected`."
+    }
+    GpuClock {
+        "llamacpp.gpu.clock", "Hz", Gauge, Real, All,
+        "Clock, by `llamacpp.gpu.clock.domain`: `sm` or `memory`."
+    }
+    GpuThrottled {
+        "llamacpp.gpu.throttled", "{gpu}", UpDownCounter, Whole, All,
+        "1 for each reason for which the clocks are lower than they could be, by `llamacpp.gpu.throttle.reason`."
+    }
+    ProcessCpuTime {
+        "process.cpu.time", "s", ObservableCounter, Real, All,
+        "Processor time of this program and its servers, by `process.pid` and `cpu.mode`."
+    }
+    ProcessMemory {
+        "process.memory.usage", "By", UpDownCounter, Whole, All,
+        "Memory that they have in RAM."
+    }
+    ProcessVirtual {
+        "process.memory.virtual", "By", UpDownCounter, Whole, All,
+        "Address space that they have reserved."
+    }
+    ProcessThreads {
+        "process.thread.count", "{thread}", UpDownCounter, Whole, All,
+        "Their threads."
+    }
+    ProcessFiles {
+        "process.unix.file_descriptor.count", "{file_descriptor}", UpDownCounter, Whole, All,
+        "Files and sockets that they have open."
+    }
+    ProcessDisk {
+        "process.disk.io", "By", ObservableCounter, Whole, All,
+        "Bytes that they read and wrote, by `disk.io.direction`."
+    }
+    ProcessUptime {
+        "process.uptime", "s", Gauge, Real, All,
+        "Time since they were started."
+    }
     // Telemetry itself.
     SpansProcessed {
         "otel.sdk.processor.span.processed", "{span}", ObservableCounter, Whole, All,
@@ -273,5 +350,27 @@ impl Id {
     /// The instrument.
     pub(crate) fn instrument(self) -> &'static Instrument {
         &INSTRUMENTS[self as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_docs_define_every_instrument_and_no_other() {
+        let docs = include_str!("../../../../docs/metrics.md");
+        for instrument in INSTRUMENTS {
+            let Instrument {
+                name, unit, what, ..
+            } = instrument;
+            let row = format!(
+                "| `{name}` | {}, `{unit}` | {what}",
+                instrument.kind.as_str()
+            );
+            assert!(docs.lines().any(|line| line.starts_with(&row)), "{row}");
+        }
+        let rows = docs.lines().filter(|line| line.starts_with("| `")).count();
+        assert_eq!(rows, INSTRUMENTS.len());
     }
 }

@@ -55,6 +55,15 @@ pub(crate) enum Aggregate {
     Histogram(Box<Histogram>),
 }
 
+impl Aggregate {
+    fn number(&self) -> Option<f64> {
+        match self {
+            Self::Sum { value, .. } | Self::Last(value) => Some(*value),
+            Self::Histogram(_) => None,
+        }
+    }
+}
+
 /// One series of one instrument. Good for the life of the registry if its instrument is never
 /// [replaced](Registry::replace).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,35 +124,32 @@ impl Registry {
         }
     }
 
-    /// Makes these the only series of an instrument that keeps no history: what is no longer
+    /// Makes these the only series of an instrument whose values somebody else keeps: what is no longer
     /// known is no longer told.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "for what samples and servers tell, which come next"
-        )
-    )]
     pub(crate) fn replace(
         &mut self,
         id: Id,
         now: u64,
         values: impl IntoIterator<Item = (Attributes, f64)>,
     ) {
-        self.families[id as usize] = Family::default();
+        let before = std::mem::take(&mut self.families[id as usize]);
         for (attributes, value) in values {
             self.set(id, &attributes, now, value);
+            let Some(place) = before.places.get(&attributes) else {
+                continue;
+            };
+            // It goes on from where it began, unless it was begun anew meanwhile.
+            let old = &before.series[*place];
+            if old.value.number() <= Some(value) {
+                let family = &mut self.families[id as usize];
+                if let Some(place) = family.places.get(&attributes) {
+                    family.series[*place].started = old.started;
+                }
+            }
         }
     }
 
     /// Removes the series that have this attribute.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "for what samples and servers tell, which come next"
-        )
-    )]
     pub(crate) fn remove(&mut self, id: Id, attribute: (&'static str, &super::attributes::Value)) {
         let family = &mut self.families[id as usize];
         let kept = std::mem::take(family).series.into_iter();

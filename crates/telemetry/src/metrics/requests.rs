@@ -21,6 +21,7 @@ enum Measure {
     InputTokens,
     OutputTokens,
     CachedTokens,
+    ReasoningTokens,
     InputSize,
     OutputSize,
     ServerDuration,
@@ -77,14 +78,12 @@ pub(super) struct Requests {
 }
 
 impl Requests {
-    /// Counts a request that has ended. `deltas` is how many its stream had, for one whose tokens
-    /// the server did not count. `exemplars` tells whether its trace is kept, so that measurements
-    /// may lead to it.
+    /// Counts a request that has ended. `exemplars` tells whether its trace is kept, so that
+    /// measurements may lead to it.
     pub(super) fn ended(
         &mut self,
         registry: &mut Registry,
         record: &RequestRecord,
-        deltas: Option<u64>,
         exemplars: bool,
     ) {
         let phases = &record.phases;
@@ -115,6 +114,7 @@ impl Requests {
         let evaluated = evaluated.and_then(|(all, cached)| all.checked_sub(cached));
         to.put(Measure::Evaluated, count(evaluated));
         to.put(Measure::OutputTokens, count(usage.completion_tokens));
+        to.put(Measure::ReasoningTokens, count(usage.reasoning_tokens));
         to.put(Measure::OutputSize, count(usage.completion_tokens));
         if let Some(timings) = &record.server_timings {
             to.put(Measure::Drafted, count(timings.draft_n));
@@ -122,7 +122,9 @@ impl Requests {
         }
         let cancelled = record.finish_reason == Some(FinishReason::Cancelled);
         if cancelled || record.failure.is_some() {
-            to.put(Measure::Wasted, count(usage.completion_tokens.or(deltas)));
+            // Where the server did not come to count, deltas are about as many as tokens.
+            let tokens = usage.completion_tokens.unwrap_or(record.deltas);
+            to.put(Measure::Wasted, Some(tokens as f64));
         }
     }
 
@@ -229,6 +231,7 @@ impl Measure {
             Self::InputTokens => Id::InputTokens,
             Self::OutputTokens => Id::OutputTokens,
             Self::CachedTokens => Id::CachedTokens,
+            Self::ReasoningTokens => Id::ReasoningTokens,
             Self::InputSize if latest => Id::OperationInputTokens,
             Self::OutputSize if latest => Id::OperationOutputTokens,
             Self::InputSize | Self::OutputSize => Id::TokenUsage,
@@ -257,7 +260,9 @@ impl Measure {
                 // A prompt may hold images, and the server does not count them apart.
                 request.with("gen_ai.token.modality", "unknown")
             }
-            (Self::OutputTokens, _) => request.with("gen_ai.token.modality", "text"),
+            (Self::OutputTokens | Self::ReasoningTokens, _) => {
+                request.with("gen_ai.token.modality", "text")
+            }
             (Self::InputSize, Id::TokenUsage) => request.with("gen_ai.token.type", "input"),
             (Self::OutputSize, Id::TokenUsage) => request.with("gen_ai.token.type", "output"),
             _ => request.clone(),

@@ -10,7 +10,7 @@ use crate::console::Console;
 use crate::conventions::Conventions;
 use crate::file::FileOutput;
 use crate::limits::SpanLimits;
-use crate::metrics::{Metrics, PrometheusEndpoint};
+use crate::metrics::{Bridge, Metrics, PrometheusEndpoint};
 use crate::otlp::{Kept, Otlp};
 use crate::output::Output;
 use crate::resource::{self, ResourceFacts};
@@ -19,7 +19,7 @@ use crate::signal::{Origin, OwnOrigin, Signal};
 use crate::stored::{StoreConfig, StoreOutput};
 use crate::{TelemetryError, mapping, names};
 use llamatelemetry_record::{
-    Happening, LiveRequest, LoggedLine, RequestRecord, Sink, TraceContext, TraceId,
+    Happening, LiveRequest, LoggedLine, RequestRecord, ServedModel, Sink, TraceContext, TraceId,
 };
 use llamatelemetry_settings::{Environment, Settings};
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
@@ -43,6 +43,7 @@ pub struct Telemetry {
     sampler: Sampler,
     otlp: Option<Arc<Otlp>>,
     metrics: Option<Arc<Metrics>>,
+    bridge: Bridge,
     prometheus: Mutex<Option<PrometheusEndpoint>>,
     notices: Vec<String>,
     ended: AtomicBool,
@@ -109,7 +110,7 @@ impl Telemetry {
             outputs.push(Arc::new(FileOutput::open(path, origin.clone())?));
         }
         let store = StoreConfig::read(settings).filter(|_| !disabled);
-        let told = (settings.telemetry.file.is_some() || store.is_some()) && !disabled
+        let told = (settings.telemetry.file.is_some() || store.is_some()) && export.wanted
             || sent.iter().any(|sent| sent.signal == Signal::Metrics);
         let otlp = if sent.is_empty() {
             None
@@ -159,6 +160,7 @@ impl Telemetry {
             sampler,
             otlp,
             metrics,
+            bridge: Bridge::new(),
             prometheus: Mutex::new(prometheus),
             notices,
             ended: AtomicBool::new(false),
@@ -270,6 +272,12 @@ impl Sink for Telemetry {
     fn started(&self, live: &Arc<LiveRequest>) {
         if let Some(metrics) = &self.metrics {
             metrics.started(live);
+        }
+    }
+
+    fn serves(&self, served: &Arc<dyn ServedModel>) {
+        if let Some(metrics) = &self.metrics {
+            self.bridge.watch(served, metrics);
         }
     }
 

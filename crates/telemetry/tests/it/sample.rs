@@ -109,6 +109,10 @@ pub(crate) fn settings(variables: &[(&str, &str)]) -> (ScratchHome, Settings) {
         .chain(variables)
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect::<BTreeMap<_, _>>();
+    // Tests count what arrives: metrics only where they are asked for.
+    let none = || "none".to_owned();
+    let metrics = "OTEL_METRICS_EXPORTER".to_owned();
+    settings.telemetry.otel.entry(metrics).or_insert_with(none);
     (home, settings)
 }
 

@@ -41,7 +41,7 @@ fn what_is_not_followed_is_named() {
     OTEL_EXPORTER_OTLP_HEADERS is no list of key=value pairs, so no headers are sent
     OTEL_EXPORTER_OTLP_TIMEOUT is no whole number; the default is used
     OTEL_METRICS_EXPORTER: there is no exporter "console" here, only otlp, prometheus and none
-    OTEL_EXPORTER_PROMETHEUS_PORT is no whole number; the default is used
+    OTEL_EXPORTER_PROMETHEUS_PORT is no port; 9464 is used
     OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE is none of cumulative, delta, lowmemory; cumulative is used
     OTEL_TRACES_SAMPLER_ARG is no ratio between 0 and 1; 1 is used
     OTEL_TRACES_SAMPLER: there is no sampler "xray" here; parentbased_always_on is used
