@@ -20,6 +20,7 @@ mod links;
 mod metadata;
 mod project;
 mod python;
+mod targets;
 mod test;
 mod testbed;
 

@@ -5,9 +5,10 @@ use super::background::Background;
 use super::counts::Counts;
 use crate::project::{run, shown};
 use crate::testbed::Prepared;
-use crate::{backends, generate, layers, licences, links, python};
+use crate::{backends, generate, layers, licences, links, python, targets};
 use anyhow::{Context as _, Result, bail};
-use std::io::{BufRead as _, BufReader};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 
 /// One step.
@@ -140,6 +141,13 @@ pub(super) const STEPS: &[Step] = &[
         },
     },
     Step {
+        name: "targets",
+        what: "the program compiles for 64-bit Arm, Linux and macOS",
+        needs: &[],
+        quick: false,
+        run: other_targets,
+    },
+    Step {
         name: "build",
         what: "compile every test",
         needs: &[],
@@ -187,6 +195,16 @@ fn start_preparing(shared: &mut Run<'_>) -> Result<()> {
     let log = shared.project.testbed().join("prepare.log");
     shared.preparing = Some(Background::start(&mut command, log)?);
     println!("started; it is waited for in the step llama");
+    Ok(())
+}
+
+fn other_targets(shared: &mut Run<'_>) -> Result<()> {
+    let left_out = targets::check(shared.project)?;
+    let skips = shared.project.testbed().join("skips.txt");
+    let mut file = File::options().create(true).append(true).open(skips)?;
+    for reason in left_out {
+        writeln!(file, "skipped: {reason}")?;
+    }
     Ok(())
 }
 

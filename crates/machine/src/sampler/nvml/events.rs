@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 /// How long one wait lasts, ms: the thread's end is waited for, and so is each.
+#[cfg(target_os = "linux")]
 const WAIT: u32 = 250;
 
 /// A thread that waits for errors; dropping it ends it.
