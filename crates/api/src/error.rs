@@ -5,6 +5,9 @@ use llamatelemetry_record::SseError;
 use serde::Deserialize;
 use std::time::Duration;
 
+/// What opens a quotation in a server's complaint.
+const QUOTES: &[char] = &[':', '\'', '"', '`', '{', '[', '\n'];
+
 /// How a call to a server can fail.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -96,6 +99,28 @@ impl ApiError {
         }
     }
 
+    /// What failed, without what the server quotes of the request or the answer: of its words
+    /// only those before the first quotation or colon.
+    pub fn summary(&self) -> String {
+        let Self::Refused {
+            path,
+            status,
+            complaint,
+        } = self
+        else {
+            return self.to_string();
+        };
+        let words = complaint.message.split(QUOTES).next().unwrap_or_default();
+        if words.trim().is_empty() {
+            format!("llama-server answered {path} with {status}")
+        } else {
+            format!(
+                "llama-server answered {path} with {status}: {}",
+                words.trim()
+            )
+        }
+    }
+
     /// Whether the server is gone, rather than unwilling.
     pub fn is_disconnect(&self) -> bool {
         matches!(self, Self::Connect { .. } | Self::Broken { .. })
@@ -152,4 +177,37 @@ struct Said {
     #[serde(rename = "type")]
     kind: Option<String>,
     message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REFUSED: &str = "llama-server answered /completion with 400";
+
+    #[test]
+    fn a_summary_quotes_nobody() {
+        let summary = |message: &str| {
+            let body = serde_json::json!({"error": {"message": message, "type": "t"}}).to_string();
+            let error = ApiError::Refused {
+                path: "/completion".into(),
+                status: 400,
+                complaint: ServerComplaint::read(body.as_bytes()),
+            };
+            error.summary()
+        };
+        let plain = "request (40 tokens) exceeds the available context size (32 tokens)";
+        assert_eq!(summary(plain), format!("{REFUSED}: {plain}"));
+        assert_eq!(
+            summary("Failed to parse tools: canary; tools = [\"canary\"]"),
+            format!("{REFUSED}: Failed to parse tools")
+        );
+        assert_eq!(summary("\"canary\" is no"), REFUSED);
+        let raw = ApiError::Refused {
+            path: "/completion".into(),
+            status: 500,
+            complaint: ServerComplaint::read(b"{\"odd\": \"canary\"}"),
+        };
+        assert!(!raw.summary().contains("canary"));
+    }
 }

@@ -1,20 +1,24 @@
 //! What the libraries log, on stderr, above the bars.
 
 use crate::progress::Screen;
+use llamatelemetry::LogTap;
 use llamatelemetry_settings::Environment;
 use std::io;
 use std::sync::Arc;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 /// Starts logging: `LLAMATELEMETRY_LOG`, else by how often `-v` was typed. llama-server's own lines
-/// come at the second `-v`: when a server fails, its last lines are told anyway.
+/// come at the second `-v`: when a server fails, its last lines are told anyway. What is returned
+/// gives the same events to telemetry, once that is set up and wants them.
 pub(crate) fn start(
     verbose: u8,
     environment: &Environment,
     screen: &Arc<Screen>,
     colour: bool,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<LogTap> {
     let filter = match (environment.get("LLAMATELEMETRY_LOG"), verbose) {
         (Some(filter), _) => EnvFilter::try_new(filter)
             .map_err(|error| crate::outcome::Usage::new(format!("LLAMATELEMETRY_LOG: {error}")))?,
@@ -23,12 +27,16 @@ pub(crate) fn start(
         (None, 2) => EnvFilter::new("debug,hyper=info"),
         (None, _) => EnvFilter::new("trace"),
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(colour)
         .with_writer(Lines(screen.clone()))
-        .try_init()
-        .map_err(anyhow::Error::from_boxed)
+        .with_filter(filter);
+    let tap = LogTap::default();
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(tap.layer())
+        .try_init()?;
+    Ok(tap)
 }
 
 /// Writes whole lines through the screen.

@@ -52,6 +52,8 @@ pub use llamatelemetry_record::{
     Baggage, Discard, EnergyMethod, FinishReason, RequestRecord, Sink, TraceContext, TraceState,
     Usage,
 };
+#[cfg(feature = "telemetry")]
+pub use llamatelemetry_telemetry::{LogTap, TapFilter, TapLayer};
 pub use manager::{LiveServer, ServerManager};
 pub use options::{GenerateOptions, LoadOptions};
 pub use result::{Energy, InferResult, Timings};

@@ -211,7 +211,11 @@ impl Request {
     ) -> Error {
         let failure = Failure {
             kind: error.kind(),
-            message: error.to_string(),
+            message: if self.captures_content() {
+                error.to_string()
+            } else {
+                error.summary()
+            },
         };
         // For a caller that goes away meanwhile.
         self.failing = Some((observed.clone(), failure.clone()));

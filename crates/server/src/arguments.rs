@@ -120,6 +120,7 @@ mod tests {
             extra_environment: Vec::new(),
             start_timeout: Duration::from_secs(1),
             cache: None,
+            log_content: crate::LogContent::default(),
             listener: std::sync::Arc::new(crate::listener::Nobody),
         }
     }

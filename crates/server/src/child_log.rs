@@ -1,9 +1,9 @@
 //! Reading what a child writes, always, so that it never waits for a reader.
 
-use crate::Listener;
 use crate::log_line::{self, LogLine};
 use crate::protocol;
 use crate::watch::{Watch, trace};
+use crate::{Listener, LogContent};
 use std::io::{BufRead as _, BufReader, ErrorKind, Read};
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,11 +16,21 @@ const LONGEST_RAW: usize = 1 << 20;
 const BUFFER: usize = 64 << 10;
 
 /// Reads one output stream to its end: state lines and log lines.
-pub(crate) fn drain(stream: impl Read, pid: u32, watch: &Arc<Watch>, listener: &dyn Listener) {
+pub(crate) fn drain(
+    stream: impl Read,
+    pid: u32,
+    watch: &Arc<Watch>,
+    content: LogContent,
+    listener: &dyn Listener,
+) {
     let mut reader = BufReader::with_capacity(BUFFER, stream);
     let mut raw = Vec::new();
     let mut started: Option<LogLine> = None;
     let arrived = |line: LogLine| {
+        let ready = watch.lock().ready.is_some();
+        let Some(line) = content.filtered(line, ready) else {
+            return;
+        };
         trace(pid, &line);
         let at = watch.line_arrived(line.clone());
         listener.logged(pid, at, &line);
@@ -111,7 +121,7 @@ mod tests {
 
     fn drained(text: &[u8]) -> Arc<Watch> {
         let watch = Arc::new(Watch::new(1));
-        drain(text, 1, &watch, &Nobody);
+        drain(text, 1, &watch, LogContent::Shown, &Nobody);
         watch
     }
 

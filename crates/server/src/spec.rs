@@ -1,5 +1,6 @@
 //! What to launch.
 
+use crate::LogContent;
 use crate::listener::{Listener, Nobody};
 use llamatelemetry_settings::{Environment, ServerSettings, Settings};
 use std::ffi::OsString;
@@ -35,6 +36,8 @@ pub struct LaunchSpec {
     pub start_timeout: Duration,
     /// A folder for what may be thrown away: there it is remembered which flags a build knows.
     pub cache: Option<PathBuf>,
+    /// Whether its log lines may quote what clients sent.
+    pub log_content: LogContent,
     /// Who hears what happens to the server.
     pub listener: Arc<dyn Listener>,
 }
@@ -71,6 +74,11 @@ impl LaunchSpec {
             environment: settings.environment.clone(),
             extra_environment: Vec::new(),
             cache: Some(settings.home.cache()),
+            log_content: if settings.telemetry.captures_content() {
+                LogContent::Shown
+            } else {
+                LogContent::Withheld
+            },
             listener: Arc::new(Nobody),
         }
     }

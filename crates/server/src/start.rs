@@ -182,8 +182,9 @@ fn launch(
     };
     let drain = |stream: Box<dyn std::io::Read + Send>, kind| {
         let (watch, listener) = (watch.clone(), spec.listener.clone());
+        let content = spec.log_content;
         named(kind, pid, move || {
-            child_log::drain(stream, pid, &watch, &*listener);
+            child_log::drain(stream, pid, &watch, content, &*listener);
         })
     };
     let drains = drain(stdout, "out").and_then(|_| drain(stderr, "err"));

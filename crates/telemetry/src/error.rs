@@ -62,6 +62,16 @@ pub enum TelemetryError {
         #[source]
         source: std::io::Error,
     },
+    /// A pattern of what is to be taken out is no regular expression. Nothing is recorded without
+    /// it.
+    #[error("entry {number} of telemetry.redact_patterns is no regular expression")]
+    Pattern {
+        /// Which one, from 1.
+        number: usize,
+        /// Why not.
+        #[source]
+        source: regex_lite::Error,
+    },
     /// The system gave no thread.
     #[error("cannot start the thread {name:?}")]
     Thread {
@@ -94,7 +104,7 @@ impl TelemetryError {
                 "choose another port with OTEL_EXPORTER_PROMETHEUS_PORT or telemetry.prometheus"
                     .to_owned(),
             ],
-            Self::Network(_) | Self::Thread { .. } => Vec::new(),
+            Self::Network(_) | Self::Thread { .. } | Self::Pattern { .. } => Vec::new(),
         }
     }
 }

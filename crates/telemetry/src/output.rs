@@ -13,7 +13,6 @@ pub(crate) trait Output: fmt::Debug + Send + Sync {
     fn spans(&self, _spans: &[Span]) {}
 
     /// Takes log records.
-    #[expect(dead_code, reason = "no log record is made yet")]
     fn logs(&self, _logs: &[LogRecord]) {}
 
     /// Takes the present state of the metrics.

@@ -48,6 +48,7 @@ impl Loaded {
         for notice in telemetry.notices() {
             session.printer.warn(notice);
         }
+        telemetry.take_logs(&session.log_tap, settings.telemetry.log_level);
         let options = LoadOptions::new(settings.clone())
             .with_progress(session.printer.progress())
             .with_sink(telemetry.sink());

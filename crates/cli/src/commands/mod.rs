@@ -15,6 +15,7 @@ mod trace;
 use crate::args::{Cli, Command, RuntimeCommand};
 use crate::outcome::{self, ExitStatus};
 use crate::printer::{Form, Printer, Talk};
+use llamatelemetry::LogTap;
 use llamatelemetry_settings::{Environment, Flags, Resolved, Settings};
 use std::process::ExitCode;
 
@@ -24,6 +25,8 @@ pub(crate) struct Session {
     pub(crate) resolved: Resolved,
     /// The ways out.
     pub(crate) printer: Printer,
+    /// Where this program's own log can be had.
+    pub(crate) log_tap: LogTap,
 }
 
 impl Session {
@@ -51,7 +54,7 @@ pub(crate) fn dispatch(args: Cli, environment: Environment) -> ExitCode {
 }
 
 fn execute(args: Cli, environment: Environment, printer: &Printer) -> anyhow::Result<ExitStatus> {
-    crate::logging::start(
+    let log_tap = crate::logging::start(
         args.output.verbose,
         &environment,
         printer.screen(),
@@ -71,6 +74,7 @@ fn execute(args: Cli, environment: Environment, printer: &Printer) -> anyhow::Re
     let session = Session {
         resolved,
         printer: printer.clone(),
+        log_tap,
     };
     match args.command {
         Command::Run(args) => run::run(&args, &session),

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod answers;
+mod canary;
 mod chat;
 mod doctor;
 mod full_disk;

@@ -4,8 +4,8 @@ use crate::Error;
 use crate::error::Cause;
 use llamatelemetry_machine::Machine;
 use llamatelemetry_record::Sink;
-use llamatelemetry_settings::Settings;
-use llamatelemetry_telemetry::{ResourceFacts, Telemetry};
+use llamatelemetry_settings::{LogLevel, Settings};
+use llamatelemetry_telemetry::{LogTap, ResourceFacts, Telemetry};
 use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
@@ -37,6 +37,14 @@ impl TelemetryHandle {
     /// Where records go in.
     pub fn sink(&self) -> Arc<dyn Sink> {
         self.telemetry.clone()
+    }
+
+    /// From now on this program's own `tracing` events are log records too, if signals go
+    /// anywhere: those that pass the tap, which the program has added to its own subscriber.
+    pub fn take_logs(&self, tap: &LogTap, level: LogLevel) {
+        if self.telemetry.is_active() {
+            tap.connect(&self.sink(), level);
+        }
     }
 
     /// What was asked for by variables and is not done, in sentences.

@@ -1,7 +1,7 @@
 //! What the tests start: the real server where there is one, and scripts that behave badly.
 
 use llamatelemetry_progress::Silent;
-use llamatelemetry_server::{LaunchSpec, ServerError, ServerProcess};
+use llamatelemetry_server::{LaunchSpec, LogContent, ServerError, ServerProcess};
 use llamatelemetry_testbed::{ScratchHome, scratch_home, until};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -62,7 +62,11 @@ impl Place {
             "#!/bin/sh\nif [ \"$1\" = --help ]; then cat <<'END'\n{HELP}END\nexit; fi\n{script}\n"
         );
         let program = self.script("stub", &text);
-        self.spec(&program, &self.model())
+        LaunchSpec {
+            // Scripts do not write as llama-server does.
+            log_content: LogContent::Shown,
+            ..self.spec(&program, &self.model())
+        }
     }
 
     /// The real server behind a script that runs this first.

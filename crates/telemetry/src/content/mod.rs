@@ -6,8 +6,19 @@ mod parts;
 
 pub(crate) use fit::cut;
 
-use llamatelemetry_record::Content;
+use crate::names::attribute;
+use crate::value::key_value;
+use llamatelemetry_record::{Content, FinishReason, RequestRecord};
+use opentelemetry_proto::tonic::common::v1::any_value::Value as OtlpValue;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, KeyValueList};
 use serde_json::Value;
+
+/// Whether structured messages are a part of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Structured {
+    Included,
+    LeftOut,
+}
 
 /// Characters of one text at most, where no limit is set: a whole context of a large model.
 const PART_AT_MOST: usize = 1 << 20;
@@ -40,6 +51,76 @@ pub(crate) fn system_instructions(content: &Content, limit: Option<usize>) -> Op
 pub(crate) fn tool_definitions(content: &Content, limit: Option<usize>) -> Option<String> {
     let tools = parts::tools(&content.tool_definitions);
     (!tools.is_empty()).then(|| json(&tools, limit)).flatten()
+}
+
+/// All that was said as attributes of a log record, which has maps and lists; what cannot be made
+/// as short as `limit` is left out.
+pub(crate) fn structured(
+    content: &Content,
+    finish_reason: &str,
+    limit: Option<usize>,
+) -> Vec<KeyValue> {
+    let all = [
+        (
+            attribute::SYSTEM_INSTRUCTIONS,
+            parts::all(&content.system_instructions),
+        ),
+        (
+            attribute::TOOL_DEFINITIONS,
+            parts::tools(&content.tool_definitions),
+        ),
+        (attribute::INPUT_MESSAGES, parts::messages(&content.input)),
+        (
+            attribute::OUTPUT_MESSAGES,
+            parts::answers(&content.output, finish_reason),
+        ),
+    ];
+    all.into_iter()
+        .filter(|(_, items)| !items.is_empty())
+        .filter_map(|(key, items)| {
+            let whole = limit.unwrap_or(WHOLE_AT_MOST);
+            let (items, _) = fit::fitted(&items, PART_AT_MOST, whole)?;
+            Some(KeyValue {
+                value: Some(any(Value::Array(items))),
+                ..key_value(key, "")
+            })
+        })
+        .collect()
+}
+
+/// Why the answer ended, in the conventions' words.
+pub(crate) fn finish_reason(record: &RequestRecord) -> &str {
+    match (&record.failure, &record.finish_reason) {
+        (Some(_), _) => "error",
+        (None, Some(FinishReason::ToolCalls)) => "tool_call",
+        (None, Some(reason)) => reason.as_str(),
+        (None, None) => "unknown",
+    }
+}
+
+fn any(value: Value) -> AnyValue {
+    let value = match value {
+        Value::Null => None,
+        Value::Bool(yes) => Some(OtlpValue::BoolValue(yes)),
+        Value::Number(number) => match number.as_i64() {
+            Some(number) => Some(OtlpValue::IntValue(number)),
+            None => number.as_f64().map(OtlpValue::DoubleValue),
+        },
+        Value::String(text) => Some(OtlpValue::StringValue(text)),
+        Value::Array(items) => Some(OtlpValue::ArrayValue(ArrayValue {
+            values: items.into_iter().map(any).collect(),
+        })),
+        Value::Object(fields) => {
+            let values = fields.into_iter().map(|(key, value)| KeyValue {
+                value: Some(any(value)),
+                ..key_value(key, "")
+            });
+            Some(OtlpValue::KvlistValue(KeyValueList {
+                values: values.collect(),
+            }))
+        }
+    };
+    AnyValue { value }
 }
 
 fn json(items: &[Value], limit: Option<usize>) -> Option<String> {

@@ -25,8 +25,13 @@ pub mod span {
     pub const MODEL_LOAD: &str = "model.load";
 }
 
-/// Names of events on spans.
+/// Names of events, on spans and as log records.
 pub mod event {
+    /// A request with all that its span has, as a log record: for those who keep content apart
+    /// from traces.
+    pub const DETAILS: &str = "gen_ai.client.inference.operation.details";
+    /// A request that failed, as a log record.
+    pub const EXCEPTION: &str = "gen_ai.client.operation.exception";
     /// A slot began to work on the request.
     pub const SLOT_ACQUIRED: &str = "llamacpp.slot.acquired";
     /// The first delta came.
@@ -39,6 +44,18 @@ pub mod event {
     pub const DRAFT_ACCEPTANCE: &str = "llamacpp.draft.acceptance";
     /// The server ended.
     pub const SERVER_EXIT: &str = "llamacpp.server.exit";
+}
+
+/// Names of attributes of log records.
+pub mod log {
+    /// Who wrote the line: `llama_server`, or the module of this program.
+    pub const SOURCE: &str = "llamacpp.log.source";
+    /// Equal lines that were left out and that this one stands for.
+    pub const REPEATS: &str = "llamacpp.log.repeats";
+    /// The class of a failure.
+    pub const EXCEPTION_TYPE: &str = "exception.type";
+    /// What a failure says.
+    pub const EXCEPTION_MESSAGE: &str = "exception.message";
 }
 
 /// Names of span attributes.

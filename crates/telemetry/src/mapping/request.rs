@@ -162,13 +162,7 @@ fn measured(record: &RequestRecord, all: &mut Attributes) {
 /// Prompts and answers, if they are captured.
 fn said(record: &RequestRecord, limits: &SpanLimits, all: &mut Attributes) {
     if let Some(content) = &record.content {
-        let reason = match (&record.failure, &record.finish_reason) {
-            (Some(_), _) => "error",
-            // The conventions' word for it, which is not the server's.
-            (None, Some(FinishReason::ToolCalls)) => "tool_call",
-            (None, Some(reason)) => reason.as_str(),
-            (None, None) => "unknown",
-        };
+        let reason = content::finish_reason(record);
         all.set(
             attribute::SYSTEM_INSTRUCTIONS,
             content::system_instructions(content, limits.value_length),

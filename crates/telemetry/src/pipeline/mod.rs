@@ -4,12 +4,14 @@
 //! does the rest.
 
 mod queue;
+mod rules;
 
 use crate::config::Config;
 use crate::console::Console;
 use crate::conventions::Conventions;
 use crate::file::FileOutput;
 use crate::limits::SpanLimits;
+use crate::logs::{self, Repeats};
 use crate::metrics::{Bridge, Metrics, PrometheusEndpoint};
 use crate::otlp::{Kept, Otlp};
 use crate::output::Output;
@@ -25,12 +27,13 @@ use llamatelemetry_settings::{Environment, Settings};
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use queue::{Bounds, Item, Queue, Work};
+use rules::Rules;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How long an end that nobody waits for may take.
 const LAST_WAIT: Duration = Duration::from_secs(2);
@@ -68,6 +71,8 @@ struct Worker {
     sampler: Sampler,
     limits: SpanLimits,
     conventions: Conventions,
+    rules: Rules,
+    repeats: Repeats,
     metrics: Option<Arc<Metrics>>,
     /// How often the outputs get the metrics, if they do.
     interval: Option<Duration>,
@@ -145,6 +150,8 @@ impl Telemetry {
                 sampler,
                 limits,
                 conventions,
+                rules: Rules::of(settings)?,
+                repeats: Repeats::default(),
                 metrics: metrics.clone(),
                 interval: told.then_some(export.interval),
                 origin,
@@ -314,10 +321,14 @@ impl Worker {
         self.introduce();
         let mut due = self.interval.map(|interval| Instant::now() + interval);
         loop {
-            match self.queue.take(due) {
+            let next = match (due, self.repeats.next()) {
+                (Some(due), Some(other)) => Some(due.min(other)),
+                (due, other) => due.or(other),
+            };
+            match self.queue.take(next) {
                 Work::Items(items) => items.into_iter().for_each(|item| self.work(item)),
-                Work::Tick => {}
-                Work::End => return,
+                Work::Tick => self.tell_repeats(false),
+                Work::End => return self.tell_repeats(true),
             }
             // Also where items come so fast that there never is nothing to do.
             let now = Instant::now();
@@ -351,19 +362,11 @@ impl Worker {
         self.origin.set(Origin::new(&resource, &scope, schema_url));
     }
 
-    fn work(&self, item: Item) {
+    fn work(&mut self, item: Item) {
         match item {
-            Item::Record(record) => {
-                let kept = self.sampler.keeps(record.trace_id, record.parent.as_ref());
-                if let Some(metrics) = &self.metrics {
-                    // Only what goes somewhere can be found again.
-                    metrics.observe(&record, kept && !self.outputs.is_empty());
-                }
-                if kept {
-                    self.emit(mapping::spans(&record, &self.limits));
-                }
-            }
-            Item::Happening(happening) => {
+            Item::Record(record) => self.record(&self.rules.record(record)),
+            Item::Happening(mut happening) => {
+                self.rules.happening(&mut happening);
                 let parent = happening.parent.as_ref();
                 let kept = self.sampler.keeps(happening.trace_id, parent);
                 if let Some(metrics) = &self.metrics {
@@ -373,8 +376,57 @@ impl Worker {
                     self.emit(vec![mapping::happening(&happening, &self.limits)]);
                 }
             }
-            // No signal yet.
-            Item::Line(_) => {}
+            Item::Line(line) => {
+                let line = self.rules.line(*line);
+                let line = line.and_then(|line| self.repeats.admit(line, Instant::now()));
+                self.lines(line.as_slice());
+            }
+        }
+    }
+
+    fn record(&self, record: &Arc<RequestRecord>) {
+        let kept = self.sampler.keeps(record.trace_id, record.parent.as_ref());
+        if let Some(metrics) = &self.metrics {
+            // Only what goes somewhere can be found again.
+            metrics.observe(record, kept && !self.outputs.is_empty());
+        }
+        if !kept && !self.rules.emits_events() {
+            return;
+        }
+        let mut spans = mapping::spans(&self.rules.for_spans(record), &self.limits);
+        for span in &mut spans {
+            self.conventions.translate(span);
+        }
+        let own = spans.iter().find(|span| span.span_id == record.span_id.0);
+        let events = own
+            .map(|span| self.rules.events(record, span, &self.limits))
+            .unwrap_or_default();
+        for output in &self.outputs {
+            if kept {
+                output.spans(&spans);
+            }
+            if !events.is_empty() {
+                output.logs(&events);
+            }
+        }
+    }
+
+    fn tell_repeats(&mut self, at_the_end: bool) {
+        let lines = self.repeats.due(Instant::now(), at_the_end);
+        self.lines(&lines);
+    }
+
+    fn lines(&self, lines: &[LoggedLine]) {
+        if lines.is_empty() {
+            return;
+        }
+        let observed = SystemTime::now();
+        let records: Vec<_> = lines
+            .iter()
+            .map(|line| logs::record(line, observed))
+            .collect();
+        for output in &self.outputs {
+            output.logs(&records);
         }
     }
 

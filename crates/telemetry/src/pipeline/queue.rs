@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 /// Something to turn into signals.
 #[derive(Debug)]
-#[expect(dead_code, reason = "lines of logs are no signal yet")]
 pub(super) enum Item {
     Record(Arc<RequestRecord>),
     Happening(Box<Happening>),

@@ -4,7 +4,7 @@ use llamatelemetry_record::{
     Content, Endpoint, FinishReason, Message, Part, Phases, RequestParameters, RequestRecord,
     ServerTimings, SpanId, TimingSource, TraceId, Usage,
 };
-use llamatelemetry_settings::Settings;
+use llamatelemetry_settings::{CaptureContent, Settings};
 use llamatelemetry_telemetry::{ResourceFacts, Telemetry};
 use llamatelemetry_testbed::{ScratchHome, scratch_home};
 use std::collections::BTreeMap;
@@ -99,6 +99,8 @@ pub(crate) fn content() -> Content {
 pub(crate) fn settings(variables: &[(&str, &str)]) -> (ScratchHome, Settings) {
     let home = scratch_home();
     let mut settings = home.settings();
+    // What a record has of content is shown.
+    settings.telemetry.capture_content = CaptureContent::SpanOnly;
     let spans_only = [
         ("OTEL_METRICS_EXPORTER", "none"),
         ("OTEL_LOGS_EXPORTER", "none"),

@@ -49,7 +49,6 @@ fn what_is_not_followed_is_named() {
     OTEL_RESOURCE_ATTRIBUTES is no list of key=value pairs
     OTEL_PROPAGATORS names others, but only tracecontext and baggage can be had
     OTEL_BSP_MAX_CONCURRENT_EXPORTS is set, but exports follow one another
-    OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT is set, but another setting turns capture off
     OTEL_CONFIG_FILE is set, but configuration files are not read
     OTEL_SOMETHING_NEW is set, but nothing here reads it
     "#);
