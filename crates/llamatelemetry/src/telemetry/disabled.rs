@@ -5,6 +5,7 @@ use crate::error::Cause;
 use llamatelemetry_record::Sink;
 use llamatelemetry_settings::Settings;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,11 @@ pub fn setup_telemetry(
 impl TelemetryHandle {
     /// Where records go in.
     pub fn sink(&self) -> Arc<dyn Sink> {
+        match self.0 {}
+    }
+
+    /// Where Prometheus may scrape metrics, if anywhere.
+    pub fn prometheus(&self) -> Option<SocketAddr> {
         match self.0 {}
     }
 

@@ -8,6 +8,7 @@ use llamatelemetry_settings::{LogLevel, Settings};
 use llamatelemetry_telemetry::{LogTap, ResourceFacts, Telemetry};
 use std::fmt;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +46,11 @@ impl TelemetryHandle {
         if self.telemetry.is_active() {
             tap.connect(&self.sink(), level);
         }
+    }
+
+    /// Where Prometheus may scrape metrics, if anywhere.
+    pub fn prometheus(&self) -> Option<SocketAddr> {
+        self.telemetry.prometheus()
     }
 
     /// What was asked for by variables and is not done, in sentences.

@@ -8,6 +8,7 @@ mod causes;
 mod failures;
 mod log;
 mod marks;
+mod metrics;
 mod timed;
 mod tools;
 

@@ -279,6 +279,7 @@ impl Sink for Telemetry {
     fn started(&self, live: &Arc<LiveRequest>) {
         if let Some(metrics) = &self.metrics {
             metrics.started(live);
+            self.bridge.stir();
         }
     }
 

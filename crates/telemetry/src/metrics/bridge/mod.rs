@@ -1,6 +1,7 @@
 //! The bridge to what llama-server says of itself.
 //!
-//! A thread looks at each served model: every two seconds while it works, else every ten. It never
+//! A thread looks at each served model: every two seconds while it works or a request was sent,
+//! else every ten. It never
 //! wakes a model that sleeps: `/props` and `/metrics` are answered from memory then, `/slots` is
 //! left alone. What it finds outlives the server: counters go on after a restart.
 
@@ -14,7 +15,7 @@ use llamatelemetry_record::ServedModel;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use watched::{Look, Watched};
 
 /// Between two looks at servers of which one works.
@@ -38,6 +39,8 @@ struct Shared {
 struct State {
     /// Models that nobody has looked at yet.
     new: Vec<Watched>,
+    /// A request was sent since the last look.
+    stirred: bool,
     running: bool,
     ended: bool,
 }
@@ -71,6 +74,18 @@ impl Bridge {
     }
 }
 
+impl Bridge {
+    /// A request was sent to one of the models: there is something to see.
+    pub(crate) fn stir(&self) {
+        let mut state = self.shared.lock();
+        let first = state.running && !std::mem::replace(&mut state.stirred, true);
+        drop(state);
+        if first {
+            self.shared.changed.notify_all();
+        }
+    }
+}
+
 impl Drop for Bridge {
     fn drop(&mut self) {
         // Not waited for: a server that hangs must not hold the program up.
@@ -86,17 +101,26 @@ impl Shared {
 
     fn run(&self, metrics: &Metrics) {
         let mut watched: Vec<Watched> = Vec::new();
-        let mut pause = Duration::ZERO;
+        // The next look that is due anyway, and the first moment at which one may be.
+        let (mut due, mut soonest) = (Instant::now(), Instant::now());
         loop {
-            let idle = |state: &mut State| state.new.is_empty() && !state.ended;
-            let waited = self.changed.wait_timeout_while(self.lock(), pause, idle);
-            let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.lock();
+            while state.new.is_empty() && !state.ended {
+                let next = if state.stirred { soonest } else { due };
+                let pause = next.saturating_duration_since(Instant::now());
+                if pause.is_zero() {
+                    break;
+                }
+                let waited = self.changed.wait_timeout(state, pause);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
             if state.ended {
                 return;
             }
             watched.append(&mut state.new);
+            state.stirred = false;
             drop(state);
-            pause = QUIET;
+            let mut pause = QUIET;
             watched.retain_mut(|one| match one.look(metrics) {
                 Look::Gone => false,
                 Look::Busy => {
@@ -105,6 +129,8 @@ impl Shared {
                 }
                 Look::Quiet => true,
             });
+            let now = Instant::now();
+            (due, soonest) = (now + pause, now + BUSY);
         }
     }
 }

@@ -90,6 +90,7 @@ fn a_restart_goes_on_counting() {
     let server = Server::new(false);
     let (mut watched, metrics) = watch(&server);
     server.says(false, 7, 0);
+    assert_eq!(watched.look(&metrics), Look::Busy, "it worked before");
     assert_eq!(watched.look(&metrics), Look::Quiet);
     assert!(told(&metrics, &format!("{DECODES} 7")));
     server.run.store(0, Ordering::Relaxed);

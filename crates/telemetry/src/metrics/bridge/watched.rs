@@ -53,9 +53,9 @@ pub(super) struct Watched {
 /// What became of a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Look {
-    /// The server works.
+    /// The server works, or did since the last look.
     Busy,
-    /// It does not, or sleeps, or is not there.
+    /// It did not, or sleeps, or is not there.
     Quiet,
     /// Nobody holds the model any more.
     Gone,
@@ -89,6 +89,7 @@ impl Watched {
         let sleeping = f64::from(u8::from(props.is_sleeping));
         let attributes = self.attributes();
         metrics.change(|registry| registry.set(Id::ServerSleeping, &attributes, now(), sleeping));
+        let mut moved = std::mem::take(&mut self.moved);
         let processing = served
             .get("/metrics")
             .ok()
@@ -96,6 +97,8 @@ impl Watched {
             // It may have ended and begun anew meanwhile: then its counters are the next run's.
             .filter(|_| served.run() == Some(run))
             .map(|text| self.counters(metrics, run, &text));
+        let worked = std::mem::take(&mut self.moved);
+        moved |= worked;
         if props.is_sleeping {
             self.forget(metrics, &[CONTEXT]);
             self.moved = true;
@@ -106,7 +109,8 @@ impl Watched {
         // a second of idleness at least.
         let safe = busy || !served.may_sleep();
         let due = self.slots_at.is_none_or(|at| at.elapsed() >= SLOTS_APART);
-        if safe && due && (busy || self.moved) {
+        self.moved = moved;
+        if safe && due && (busy || moved) {
             self.slots_at = Some(Instant::now());
             let slots = served.get("/slots").ok();
             if let Some(slots) = slots.and_then(|body| slots::parse(&body)) {
@@ -114,7 +118,11 @@ impl Watched {
                 self.slots(metrics, &slots, served.context());
             }
         }
-        if busy { Look::Busy } else { Look::Quiet }
+        if busy || worked {
+            Look::Busy
+        } else {
+            Look::Quiet
+        }
     }
 
     fn attributes(&self) -> Attributes {
