@@ -6,7 +6,7 @@
 //! point loses nothing and shows nothing twice.
 
 use crate::StoreError;
-use crate::block::{Block, BlockMeta, Builder, Signal, read};
+use crate::block::{Block, BlockMeta, Builder, Builders, read};
 use crate::file::{self, BlockFile};
 use crate::folder::{Folder, Held, Kind};
 use crate::journal::JournalReader;
@@ -166,9 +166,8 @@ fn merge(folder: &Folder, done: &mut Compacted) -> Result<(), StoreError> {
                 rows <= FILE_ROWS
             })
             .count();
-        let group: Vec<Input> = inputs.drain(..taken.max(1)).collect();
-        if group.len() > 1 || group.iter().any(|input| input.whole.is_none()) {
-            merge_group(folder, &group)?;
+        let mut group: Vec<Input> = inputs.drain(..taken.max(1)).collect();
+        if merge_group(folder, &mut group)? {
             done.merged += group.len();
             done.written += 1;
         }
@@ -176,31 +175,43 @@ fn merge(folder: &Folder, done: &mut Compacted) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn merge_group(folder: &Folder, group: &[Input]) -> Result<(), StoreError> {
-    let path = folder.new_blocks();
-    let names: Vec<String> = group.iter().map(|input| input.held.name.clone()).collect();
-    let mut merging = Merging::new(path.clone());
-    for input in group {
-        match &input.whole {
-            None => merging.journal(&input.held.path)?,
-            Some(file) => {
-                for place in 0..file.entries.len() {
-                    merging.block(&file.block(place)?)?;
+/// Makes these files one. What turns out to be damaged stays where it is, readable as far as it
+/// is, and is no reason to leave the others.
+fn merge_group(folder: &Folder, group: &mut Vec<Input>) -> Result<bool, StoreError> {
+    while is_worth_it(group) {
+        let path = folder.new_blocks();
+        let mut merging = Merging::new(path.clone());
+        let failed = (group.iter().enumerate())
+            .find_map(|(place, input)| merging.add(input).err().map(|error| (place, error)));
+        match failed {
+            None => {
+                let names: Vec<String> =
+                    group.iter().map(|input| input.held.name.clone()).collect();
+                file::write(&path, merging.finish()?, &names)?;
+                for input in group {
+                    remove(&input.held.path)?;
                 }
+                return Ok(true);
             }
+            Some((place, error @ StoreError::Damaged { .. })) => {
+                tracing::warn!(%error, "a file of the store stays as it is");
+                group.remove(place);
+            }
+            Some((_, error)) => return Err(error),
         }
     }
-    file::write(&path, merging.finish()?, &names)?;
-    for input in group {
-        remove(&input.held.path)?;
-    }
-    Ok(())
+    Ok(false)
+}
+
+/// One file of blocks would only be written anew.
+fn is_worth_it(group: &[Input]) -> bool {
+    group.len() > 1 || group.iter().any(|input| input.whole.is_none())
 }
 
 /// Blocks of several files on their way into one.
 struct Merging {
     path: PathBuf,
-    builders: [Builder; 3],
+    builders: Builders,
     blocks: Vec<(Vec<u8>, BlockMeta)>,
 }
 
@@ -208,16 +219,30 @@ impl Merging {
     fn new(path: PathBuf) -> Self {
         Self {
             path,
-            builders: Signal::ALL.map(Builder::new),
+            builders: Builders::new(),
             blocks: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, input: &Input) -> Result<(), StoreError> {
+        match &input.whole {
+            None => self.journal(&input.held.path),
+            Some(file) => {
+                (0..file.entries.len()).try_for_each(|place| self.block(&file.block(place)?))
+            }
         }
     }
 
     fn journal(&mut self, path: &Path) -> Result<(), StoreError> {
         let mut reader = JournalReader::open(path)?;
         while let Some((signal, payload)) = reader.next()? {
-            Request::decode(signal, &payload)?.feed(&mut self.builders[signal as usize]);
-            self.close_if_full(signal)?;
+            let mut request =
+                Request::decode(signal, &payload).map_err(|_not_ours| StoreError::Damaged {
+                    what: "a request in a journal",
+                    path: path.to_owned(),
+                })?;
+            request.feed(&mut self.builders);
+            self.close_full()?;
         }
         Ok(())
     }
@@ -232,17 +257,13 @@ impl Merging {
         let rows: Vec<u32> = (0..meta.rows as u32).collect();
         let mut request = otlp::gather(meta.signal, read(block, &rows)?)
             .map_err(|broken| block.damaged(broken.0))?;
-        request.feed(&mut self.builders[meta.signal as usize]);
-        self.close_if_full(meta.signal)
+        request.feed(&mut self.builders);
+        self.close_full()
     }
 
-    fn close_if_full(&mut self, signal: Signal) -> Result<(), StoreError> {
-        let builder = &mut self.builders[signal as usize];
-        if builder.is_full() {
-            let full = std::mem::replace(builder, Builder::new(signal));
-            self.close(full)?;
-        }
-        Ok(())
+    fn close_full(&mut self) -> Result<(), StoreError> {
+        let full = self.builders.take_full();
+        full.into_iter().try_for_each(|builder| self.close(builder))
     }
 
     fn close(&mut self, builder: Builder) -> Result<(), StoreError> {
@@ -254,11 +275,9 @@ impl Merging {
     }
 
     fn finish(mut self) -> Result<Vec<(Vec<u8>, BlockMeta)>, StoreError> {
-        let last = std::mem::replace(&mut self.builders, Signal::ALL.map(Builder::new));
-        for builder in last {
-            if builder.rows() > 0 {
-                self.close(builder)?;
-            }
+        let last = std::mem::replace(&mut self.builders, Builders::new());
+        for builder in last.into_filled() {
+            self.close(builder)?;
         }
         Ok(self.blocks)
     }

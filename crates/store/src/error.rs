@@ -58,6 +58,14 @@ pub enum StoreError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// A span, data point or log record has more attributes than can be kept.
+    #[error("a row of {count} attributes is above the limit of {limit}")]
+    TooManyAttributes {
+        /// How many it has.
+        count: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// More waits to be written than may wait: try again soon.
     #[error("the store is busy: {waiting} bytes wait to be written")]
     Busy {

@@ -7,8 +7,9 @@
 //! ```
 
 use crate::StoreError;
-use crate::block::{Block, BlockMeta, Signal, Source};
+use crate::block::{Block, BlockMeta, ROW_LIMIT, Signal, Source};
 use crate::codec::{Cursor, Malformed, put, put_bytes};
+use crate::folder;
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
@@ -20,8 +21,9 @@ use xxhash_rust::xxh3::xxh3_64;
 pub(crate) const VERSION: u32 = 1;
 const MAGIC: &[u8; 4] = b"LLTS";
 const TAIL: usize = 4 + 8 + 4 + 4;
-/// No directory or footer is larger: one that says so is damaged.
-const LARGEST: usize = 64 << 20;
+/// No directory or footer is larger, bytes: one that says so is damaged. The keys of attributes stand
+/// in a footer, and one request may be little else.
+const LARGEST: usize = 160 << 20;
 
 /// One block's place in a file, with what decides whether it is worth opening.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +36,23 @@ pub(crate) struct Entry {
     footer_start: u64,
     footer_length: usize,
     footer_checksum: u64,
+}
+
+impl Entry {
+    /// Whether block and footer lie one behind the other and before this place in the file.
+    fn lies_before(&self, end: u64) -> bool {
+        let footer_end = self.footer_start.checked_add(self.footer_length as u64);
+        self.start <= self.footer_start
+            && self.footer_length <= LARGEST
+            && footer_end.is_some_and(|footer_end| footer_end <= end)
+    }
+
+    /// Whether the footer is the one that the directory speaks of.
+    fn is_of(&self, meta: &BlockMeta) -> bool {
+        (self.signal, self.rows, self.oldest, self.newest)
+            == (meta.signal, meta.rows, meta.oldest, meta.newest)
+            && self.footer_start - self.start == meta.length() as u64
+    }
 }
 
 /// A file of blocks that can be read.
@@ -104,15 +123,21 @@ fn write_to(
     for name in replaces {
         put_bytes(&mut directory, name.as_bytes());
     }
+    let directory = sealed(directory);
+    file.write_all(&directory).map_err(failed)?;
+    file.sync_data().map_err(failed)?;
+    Ok(at + directory.len() as u64)
+}
+
+/// A directory with the tail behind it.
+pub(crate) fn sealed(mut directory: Vec<u8>) -> Vec<u8> {
     let length = u32::try_from(directory.len()).unwrap_or(u32::MAX);
     let checksum = xxh3_64(&directory);
     directory.extend_from_slice(&length.to_le_bytes());
     directory.extend_from_slice(&checksum.to_le_bytes());
     directory.extend_from_slice(&VERSION.to_le_bytes());
     directory.extend_from_slice(MAGIC);
-    file.write_all(&directory).map_err(failed)?;
-    file.sync_data().map_err(failed)?;
-    Ok(at + directory.len() as u64)
+    directory
 }
 
 /// Makes the names in a file's folder durable.
@@ -160,6 +185,9 @@ impl BlockFile {
         }
         let (entries, replaces) =
             read_directory(&directory).map_err(|Malformed| damaged("its directory"))?;
+        if !entries.iter().all(|entry| entry.lies_before(start)) {
+            return Err(damaged("a block lies outside"));
+        }
         Ok(Self {
             path: path.into(),
             size,
@@ -182,17 +210,21 @@ impl BlockFile {
             what,
             path: PathBuf::from(&*self.path),
         };
-        if entry.footer_length > LARGEST {
-            return Err(damaged("a footer is too large"));
-        }
+        // Where it ends was checked with the directory: within the file as it was then.
         let mut footer = vec![0; entry.footer_length];
         self.file
             .read_exact_at(&mut footer, entry.footer_start)
-            .map_err(|error| StoreError::io("read", &*self.path, error))?;
+            .map_err(|error| match error.kind() {
+                std::io::ErrorKind::UnexpectedEof => damaged("cut short"),
+                _ => StoreError::io("read", &*self.path, error),
+            })?;
         if xxh3_64(&footer) != entry.footer_checksum {
             return Err(damaged("the checksum of a footer differs"));
         }
-        let meta = BlockMeta::decode(&footer).map_err(|Malformed| damaged("a footer"))?;
+        let meta = BlockMeta::decode(&footer)
+            .ok()
+            .filter(|meta| entry.is_of(meta))
+            .ok_or_else(|| damaged("a footer"))?;
         let block = Block {
             meta: Arc::new(meta),
             source: Source::File {
@@ -221,7 +253,9 @@ fn read_directory(bytes: &[u8]) -> Result<(Vec<Entry>, Vec<String>), Malformed> 
     for _ in 0..cursor.count()? {
         entries.push(Entry {
             signal: Signal::from_code(cursor.number()?).ok_or(Malformed)?,
-            rows: cursor.size()?,
+            rows: cursor
+                .size()
+                .and_then(|rows| (rows <= ROW_LIMIT).then_some(rows).ok_or(Malformed))?,
             oldest: cursor.number()?,
             newest: cursor.number()?,
             start: cursor.number()?,
@@ -235,7 +269,12 @@ fn read_directory(bytes: &[u8]) -> Result<(Vec<Entry>, Vec<String>), Malformed> 
     }
     let mut replaces = Vec::new();
     for _ in 0..cursor.count()? {
-        replaces.push(String::from_utf8(cursor.bytes()?.to_vec()).or(Err(Malformed))?);
+        let name = String::from_utf8(cursor.bytes()?.to_vec()).or(Err(Malformed))?;
+        // What is replaced is removed: never anything outside of the store.
+        if !folder::holds_rows(&name) {
+            return Err(Malformed);
+        }
+        replaces.push(name);
     }
     Ok((entries, replaces))
 }

@@ -6,14 +6,14 @@
 //!   segments/ID/00000001.journal   what was answered and lies in no block yet
 //!   segments/ID/00000001.blocks    the same rows in columns: takes the journal's place
 //!   blocks/ID.blocks               many such files made one
-//!   set-aside/NAME                 what was found damaged
 //!   compact.lock
 //! ```
 
 use crate::StoreError;
 use std::fs::{DirBuilder, File, TryLockError};
+use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -146,24 +146,47 @@ fn make(folder: &Path) -> Result<(), StoreError> {
         .map_err(|error| StoreError::io("make", folder, error))
 }
 
-/// A folder's entries; one that is gone has none.
+/// A folder's entries; one that is gone or a file has none.
 fn entries(folder: &Path) -> Result<Vec<std::fs::DirEntry>, StoreError> {
     let failed = |error| StoreError::io("list", folder, error);
     match std::fs::read_dir(folder) {
         Ok(entries) => entries.collect::<Result<_, _>>().map_err(failed),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => {
+            Ok(Vec::new())
+        }
         Err(error) => Err(failed(error)),
+    }
+}
+
+/// Whether this is the name, relative to the store's folder, of a file that holds rows.
+pub(crate) fn holds_rows(name: &str) -> bool {
+    let path = Path::new(name);
+    let folders = ["segments", "blocks"];
+    folders.iter().any(|folder| path.starts_with(folder))
+        && path
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)))
+        && kind(path).is_some()
+}
+
+fn kind(path: &Path) -> Option<Kind> {
+    match path.extension()?.to_str()? {
+        JOURNAL => Some(Kind::Journal),
+        BLOCKS => Some(Kind::Blocks),
+        _ => None,
     }
 }
 
 fn held(folder: &Path, name: &str, all: &mut Vec<Held>) -> Result<(), StoreError> {
     for entry in entries(folder)? {
         let path = entry.path();
-        let kind = match path.extension().and_then(|extension| extension.to_str()) {
-            Some(JOURNAL) => Kind::Journal,
-            Some(BLOCKS) => Kind::Blocks,
-            _ => continue,
+        let Some(kind) = kind(&path) else {
+            continue;
         };
+        // Anything else of that name is none of ours, and a pipe would be waited for.
+        if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            continue;
+        }
         all.push(Held {
             name: format!("{name}/{}", entry.file_name().to_string_lossy()),
             path,

@@ -26,6 +26,8 @@ pub(crate) struct Journal {
     path: PathBuf,
     /// Bytes that are durable.
     length: u64,
+    /// Bytes of a frame that failed may lie behind them.
+    torn: bool,
 }
 
 impl Journal {
@@ -36,11 +38,16 @@ impl Journal {
             .mode(0o600)
             .open(&path)
             .map_err(|error| StoreError::io("create", &path, error))?;
-        crate::file::sync_folder(&path)?;
+        if let Err(error) = crate::file::sync_folder(&path) {
+            // Its name must be free when this is tried again.
+            std::fs::remove_file(&path).ok();
+            return Err(error);
+        }
         Ok(Self {
             file,
             path,
             length: 0,
+            torn: false,
         })
     }
 
@@ -54,6 +61,7 @@ impl Journal {
 
     /// Writes frames and waits until they are on the disk. If that fails nothing of them is left.
     pub(crate) fn commit(&mut self, frames: &[u8]) -> Result<(), StoreError> {
+        self.mend()?;
         let written = self
             .file
             .write_all(frames)
@@ -64,13 +72,24 @@ impl Journal {
                 Ok(())
             }
             Err(error) => {
-                // Half a frame would end the journal for the frames behind it.
-                self.file
-                    .set_len(self.length)
-                    .map_err(|error| StoreError::io("shorten", &self.path, error))?;
+                self.torn = true;
+                // If that fails too it is tried again before the next frame.
+                self.mend().ok();
                 Err(StoreError::io("write", &self.path, error))
             }
         }
+    }
+
+    /// Removes what a failed write left: half a frame would end the journal for the frames behind
+    /// it.
+    fn mend(&mut self) -> Result<(), StoreError> {
+        if self.torn {
+            self.file
+                .set_len(self.length)
+                .map_err(|error| StoreError::io("shorten", &self.path, error))?;
+            self.torn = false;
+        }
+        Ok(())
     }
 }
 
@@ -123,18 +142,30 @@ impl JournalReader {
         if length > LARGEST_REQUEST {
             return Ok(None);
         }
+        // Nothing is set aside for a length that the file does not have.
+        let end = self.at + (HEAD + length) as u64;
+        if self.size()? < end {
+            return Ok(None);
+        }
         let mut payload = vec![0; length];
         let whole = self.read(&mut payload, self.at + HEAD as u64)?;
         if !whole || xxh3_64_with_seed(&payload, u64::from(signal.code())) != checksum {
             return Ok(None);
         }
-        self.at += (HEAD + length) as u64;
+        self.at = end;
         Ok(Some((signal, payload)))
     }
 
     /// Bytes read so far.
     pub(crate) fn position(&self) -> u64 {
         self.at
+    }
+
+    fn size(&self) -> Result<u64, StoreError> {
+        let metadata = self.file.metadata();
+        metadata
+            .map(|metadata| metadata.len())
+            .map_err(|error| StoreError::io("read", &self.path, error))
     }
 
     /// Fills the buffer; `false` if the file ends before.

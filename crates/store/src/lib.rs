@@ -19,6 +19,8 @@ mod compact;
 mod error;
 mod file;
 mod folder;
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
 mod journal;
 mod otlp;
 mod query;

@@ -1,7 +1,7 @@
 //! What all processes have written, as it stands now.
 
 use crate::StoreError;
-use crate::block::{Block, Builder, Signal, Source};
+use crate::block::{Block, Builder, Builders, Signal, Source};
 use crate::file::BlockFile;
 use crate::folder::{Folder, Held, Kind};
 use crate::journal::JournalReader;
@@ -215,23 +215,35 @@ impl State {
 }
 
 impl Tail {
-    /// Makes blocks of what was written since the last look.
+    /// Makes blocks of what was written since the last look. Where that fails, what was read before
+    /// is kept: it is not read again.
     fn read_on(&mut self, path: &Path) -> Result<(), StoreError> {
-        let mut builders = Signal::ALL.map(Builder::new);
+        let mut builders = Builders::new();
+        let outcome = self.read_frames(path, &mut builders);
+        for builder in builders.into_filled() {
+            self.blocks.push(in_memory(builder, path)?);
+        }
+        outcome
+    }
+
+    fn read_frames(&mut self, path: &Path, builders: &mut Builders) -> Result<(), StoreError> {
+        let mut outcome = Ok(());
         while let Some((signal, payload)) = self.reader.next()? {
-            let builder = &mut builders[signal as usize];
-            Request::decode(signal, &payload)?.feed(builder);
-            if builder.is_full() {
-                let full = std::mem::replace(builder, Builder::new(signal));
+            match Request::decode(signal, &payload) {
+                Ok(mut request) => request.feed(builders),
+                // A writer takes no such request.
+                Err(_not_ours) => {
+                    outcome = Err(StoreError::Damaged {
+                        what: "a request in a journal",
+                        path: path.to_owned(),
+                    });
+                }
+            }
+            for full in builders.take_full() {
                 self.blocks.push(in_memory(full, path)?);
             }
         }
-        for builder in builders {
-            if builder.rows() > 0 {
-                self.blocks.push(in_memory(builder, path)?);
-            }
-        }
-        Ok(())
+        outcome
     }
 }
 

@@ -48,6 +48,11 @@ pub struct Histogram {
 /// Buckets of one power of two.
 const STEPS: f64 = 8.0;
 
+/// Adds to a sum, up to the largest: what a span states may be any number.
+pub(crate) fn add_to(sum: &mut u64, more: u64) {
+    *sum = sum.saturating_add(more);
+}
+
 impl Histogram {
     /// Counts a time, ns.
     #[expect(
@@ -56,13 +61,13 @@ impl Histogram {
     )]
     pub fn add(&mut self, nanos: u64) {
         let bucket = (nanos.max(1) as f64).log2() * STEPS;
-        *self.buckets.entry(bucket as u16).or_default() += 1;
-        self.sum = self.sum.saturating_add(nanos);
+        add_to(self.buckets.entry(bucket as u16).or_default(), 1);
+        add_to(&mut self.sum, nanos);
     }
 
     /// How many times were counted.
     pub fn count(&self) -> u64 {
-        self.buckets.values().sum()
+        self.buckets.values().copied().fold(0, u64::saturating_add)
     }
 
     /// All times together, ns.
@@ -75,9 +80,9 @@ impl Histogram {
     pub fn quantile(&self, share: f64) -> Option<f64> {
         let count = self.count();
         let rank = (share.clamp(0.0, 1.0) * count as f64).ceil().max(1.0) as u64;
-        let mut seen = 0;
+        let mut seen = 0_u64;
         self.buckets.iter().find_map(|(bucket, inside)| {
-            seen += inside;
+            seen = seen.saturating_add(*inside);
             (seen >= rank).then(|| ((f64::from(*bucket) + 0.5) / STEPS).exp2())
         })
     }
@@ -85,9 +90,9 @@ impl Histogram {
     /// Adds another's times.
     pub fn merge(&mut self, other: &Self) {
         for (bucket, count) in &other.buckets {
-            *self.buckets.entry(*bucket).or_default() += count;
+            add_to(self.buckets.entry(*bucket).or_default(), *count);
         }
-        self.sum = self.sum.saturating_add(other.sum);
+        add_to(&mut self.sum, other.sum);
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
@@ -113,11 +118,11 @@ impl Histogram {
 impl Rollup {
     /// Adds another's sums.
     pub fn merge(&mut self, other: &Self) {
-        self.spans += other.spans;
-        self.input_tokens += other.input_tokens;
-        self.cached_tokens += other.cached_tokens;
-        self.output_tokens += other.output_tokens;
-        self.microjoules += other.microjoules;
+        add_to(&mut self.spans, other.spans);
+        add_to(&mut self.input_tokens, other.input_tokens);
+        add_to(&mut self.cached_tokens, other.cached_tokens);
+        add_to(&mut self.output_tokens, other.output_tokens);
+        add_to(&mut self.microjoules, other.microjoules);
         self.duration.merge(&other.duration);
         self.first_chunk.merge(&other.first_chunk);
     }

@@ -1,7 +1,7 @@
 //! Appends of one process: a journal that is synced before the answer, and blocks made of it.
 
 use crate::StoreError;
-use crate::block::{Builder, Signal};
+use crate::block::{Builder, Builders, Signal};
 use crate::folder::{BLOCKS, Folder, JOURNAL};
 use crate::journal::{self, Journal, LARGEST_REQUEST};
 use crate::otlp::Request;
@@ -84,7 +84,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// A journal's rows, to be made into blocks.
 struct Sealing {
     journal: PathBuf,
-    builders: Vec<Builder>,
+    builders: Builders,
     told: Vec<Arc<Answer>>,
 }
 
@@ -101,7 +101,7 @@ impl Writer {
             journal: Journal::create(journal_path(&segment, 1))?,
             number: 1,
             segment,
-            builders: builders(),
+            builders: Builders::new(),
             seal,
             _held: held,
         };
@@ -208,10 +208,6 @@ impl Drop for Writer {
     }
 }
 
-fn builders() -> Vec<Builder> {
-    Signal::ALL.map(Builder::new).into()
-}
-
 fn journal_path(segment: &Path, number: u32) -> PathBuf {
     segment.join(format!("{number:08}.{JOURNAL}"))
 }
@@ -221,7 +217,7 @@ struct Committer {
     segment: PathBuf,
     number: u32,
     journal: Journal,
-    builders: Vec<Builder>,
+    builders: Builders,
     seal: SyncSender<Sealing>,
     /// The segment's lock.
     _held: File,
@@ -275,8 +271,7 @@ impl Committer {
             }
         }
         for mut waiting in group {
-            let builder = &mut self.builders[waiting.signal as usize];
-            waiting.request.feed(builder);
+            waiting.request.feed(&mut self.builders);
         }
         // One large request must not leave its buffer behind.
         frames.shrink_to(WAITING_LIMIT);
@@ -284,8 +279,7 @@ impl Committer {
 
     /// Closes the journal if it is full. As long as that fails nothing more is taken.
     fn make_room(&mut self) -> Result<(), StoreError> {
-        let full = self.builders.iter().any(Builder::is_full);
-        if full || self.journal.length() >= JOURNAL_LIMIT {
+        if self.builders.is_full() || self.journal.length() >= JOURNAL_LIMIT {
             self.rotate(Vec::new())?;
         }
         Ok(())
@@ -306,7 +300,7 @@ impl Committer {
         let closed = std::mem::replace(&mut self.journal, next);
         let sealing = Sealing {
             journal: closed.path().to_owned(),
-            builders: std::mem::replace(&mut self.builders, builders()),
+            builders: std::mem::replace(&mut self.builders, Builders::new()),
             told,
         };
         // The other end lives as long as this one does.
@@ -331,10 +325,10 @@ fn seal_all(seals: &Receiver<Sealing>) {
     }
 }
 
-fn seal(journal: &Path, builders: Vec<Builder>) -> Result<(), StoreError> {
+fn seal(journal: &Path, builders: Builders) -> Result<(), StoreError> {
     let path = journal.with_extension(BLOCKS);
-    let filled = builders.into_iter().filter(|builder| builder.rows() > 0);
-    let blocks = filled
+    let blocks = builders
+        .into_filled()
         .map(Builder::finish)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| StoreError::io("compress", &path, error))?;

@@ -2,7 +2,10 @@
 
 use super::column::{ValueType, encode_numbers};
 use super::filter;
-use super::layout::{BlockMeta, Chunk, ColumnMeta, PiecePage, ROW_LIMIT, SIZE_LIMIT, Shape};
+use super::layout::{
+    BlockMeta, COLUMN_LIMIT, Chunk, ColumnMeta, PAGE, PiecePage, ROW_LIMIT, SIZE_LIMIT, Shape,
+    VALUE_LIMIT,
+};
 use super::schema::{Signal, TIME};
 use super::strings::{Interner, encode_entry};
 use crate::codec::put_bytes;
@@ -15,9 +18,6 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// Effort of compression. Above it the time grows faster than the gain.
 const LEVEL: i32 = 3;
-/// Pieces of content compressed together, bytes: large enough to compress well, small enough that
-/// reading one message does not read the block.
-const PAGE: usize = 512 << 10;
 /// Longer values are not in the filter: nobody asks for a whole message by equality.
 const LONGEST_KEY: usize = 256;
 
@@ -37,6 +37,8 @@ pub(crate) struct Builder {
     /// Scratch for one row's shape.
     columns: Vec<u32>,
     size: usize,
+    /// Values of attributes.
+    values: usize,
 }
 
 #[derive(Debug, Default)]
@@ -75,6 +77,7 @@ impl Builder {
             rollups: Rollups::new(),
             columns: Vec::new(),
             size: 0,
+            values: 0,
         }
     }
 
@@ -84,7 +87,10 @@ impl Builder {
 
     /// Whether the block should be closed.
     pub(crate) fn is_full(&self) -> bool {
-        self.rows >= ROW_LIMIT || self.size >= SIZE_LIMIT
+        self.rows >= ROW_LIMIT
+            || self.size >= SIZE_LIMIT
+            || self.values >= VALUE_LIMIT
+            || self.attributes.len() >= COLUMN_LIMIT
     }
 
     /// The sums that go with the block.
@@ -102,6 +108,7 @@ impl Builder {
             self.size += string.len();
         }
         self.columns.clear();
+        self.values += attributes.len();
         for attribute in attributes {
             self.size += attribute.encoded_len();
             let column = self.attribute(attribute);

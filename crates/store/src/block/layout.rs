@@ -16,6 +16,19 @@ pub(crate) const ROW_LIMIT: usize = 16_384;
 /// Bytes of texts and attributes in a block, about; a block is closed above it.
 pub(crate) const SIZE_LIMIT: usize = 12 << 20;
 
+/// Attributes of one row at most: a request with more is refused.
+pub(crate) const ATTRIBUTE_LIMIT: usize = 1 << 16;
+/// Values of attributes in a block; it is closed at so many.
+pub(crate) const VALUE_LIMIT: usize = 1 << 21;
+/// Columns of attributes in a block; it is closed at so many.
+pub(crate) const COLUMN_LIMIT: usize = 1 << 16;
+/// Pieces of content compressed together, bytes: large enough to compress well, small enough that
+/// reading one message does not read the block.
+pub(crate) const PAGE: usize = 512 << 10;
+/// No block unpacks to more, bytes: its texts are at most [`SIZE_LIMIT`] and one request, each
+/// kept twice at worst (a metric's name stands in its descriptor too), and its numbers.
+const LARGEST_BLOCK: usize = 256 << 20;
+
 /// A stretch of a block, checked by its checksum (XXH3, 64 bits) when it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Chunk {
@@ -158,12 +171,49 @@ impl BlockMeta {
         meta.is_sound().then_some(meta).ok_or(Malformed)
     }
 
+    /// Every stretch of the block.
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = &Chunk> {
+        let columns = self.numbers.iter().chain(&self.texts);
+        let attributes = self.attributes.iter().map(|(_, _, column)| column);
+        [&self.shape, &self.filter, &self.rollups]
+            .into_iter()
+            .chain(columns.chain(attributes).flat_map(ColumnMeta::chunks))
+            .chain(self.pages.iter().map(|page| &page.chunk))
+    }
+
+    /// Bytes of the block without its footer.
+    pub(crate) fn length(&self) -> usize {
+        // The last chunk; that it ends somewhere was checked.
+        self.rollups.start.saturating_add(self.rollups.length)
+    }
+
     /// Whether the parts fit together, so that no reader has to look again.
     fn is_sound(&self) -> bool {
+        self.has_its_columns() && self.fits_its_limits()
+    }
+
+    /// Whether every chunk lies in the block and what it unpacks to can be held: a footer is
+    /// believed no size that a builder would not have made.
+    fn fits_its_limits(&self) -> bool {
+        let length = self.length();
+        let values = total(self.attributes.iter().map(|(_, _, column)| column.count));
+        let unpacked = total(self.chunks().map(|chunk| chunk.unpacked));
+        let named = total(self.shapes.iter().map(|shape| shape.columns.len()));
+        self.chunks()
+            .all(|chunk| (chunk.start.checked_add(chunk.length)).is_some_and(|end| end <= length))
+            && unpacked <= LARGEST_BLOCK
+            && self.attributes.len() <= COLUMN_LIMIT + ATTRIBUTE_LIMIT
+            && values <= VALUE_LIMIT + ATTRIBUTE_LIMIT
+            && self.shapes.len() <= self.rows
+            && named <= values
+            && self.pages.iter().all(|page| page.count <= PAGE)
+    }
+
+    fn has_its_columns(&self) -> bool {
         let schema = self.signal.schema();
         let columns = self.attributes.len();
         let full = |column: &ColumnMeta| column.count == self.rows;
-        self.rows <= ROW_LIMIT * 2
+        self.rows <= ROW_LIMIT
             && self.numbers.len() == schema.numbers.len()
             && self.texts.len() == schema.texts.len()
             && self
@@ -179,11 +229,20 @@ impl BlockMeta {
                 .iter()
                 .all(|(_, kind, column)| kind.is_text() == column.dictionary.is_some())
             && self
+                .texts
+                .iter()
+                .chain(self.attributes.iter().map(|(_, _, column)| column))
+                .all(ColumnMeta::uses_its_strings)
+            && self
                 .shapes
                 .iter()
                 .flat_map(|shape| &shape.columns)
                 .all(|column| (*column as usize) < columns)
     }
+}
+
+fn total(mut sizes: impl Iterator<Item = usize>) -> usize {
+    sizes.try_fold(0, usize::checked_add).unwrap_or(usize::MAX)
 }
 
 fn list<T>(
@@ -214,6 +273,17 @@ impl Chunk {
 }
 
 impl ColumnMeta {
+    fn chunks(&self) -> impl Iterator<Item = &Chunk> {
+        let strings = self.dictionary.as_ref().map(|(chunk, _)| chunk);
+        std::iter::once(&self.values).chain(strings)
+    }
+
+    /// Whether it has no more strings than values: each stands for one at least.
+    fn uses_its_strings(&self) -> bool {
+        self.dictionary
+            .is_none_or(|(_, strings)| strings <= self.count)
+    }
+
     fn encode(&self, out: &mut Vec<u8>) {
         put(out, self.count as u64);
         self.values.encode(out);

@@ -1,6 +1,7 @@
 //! A block: up to 16,384 rows of one signal, in columns, never changed once it is written.
 
 mod build;
+mod builders;
 mod column;
 mod filter;
 mod layout;
@@ -12,9 +13,12 @@ mod view;
 pub use schema::Signal;
 
 pub(crate) use build::Builder;
+pub(crate) use builders::Builders;
 pub(crate) use column::ValueType;
 pub(crate) use filter::key_hash;
-pub(crate) use layout::BlockMeta;
+#[cfg(any(fuzzing, test))]
+pub(crate) use layout::Chunk;
+pub(crate) use layout::{ATTRIBUTE_LIMIT, BlockMeta, ROW_LIMIT};
 pub(crate) use rows::{Row, read};
 pub(crate) use schema::{NAME, RESOURCE, SCOPE, SPAN, TIME, TRACE, log, point, span};
 pub(crate) use view::{Block, Pieces, Source};

@@ -10,6 +10,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Strings from this length on are kept as pieces.
 const LONG: usize = 96;
+/// Pieces of one string at most; a list of the smallest elements in the largest request has fewer.
+pub(super) const LONGEST_LIST: usize = 32 << 20;
 
 /// Distinct byte strings, numbered in order of first appearance.
 #[derive(Debug, Default)]
@@ -87,6 +89,9 @@ pub(crate) enum Entry<'a> {
 pub(crate) fn decode_entry<'a>(cursor: &mut Cursor<'a>) -> Result<Entry<'a>, Malformed> {
     let head = cursor.number()?;
     let count = usize::try_from(head >> 1).or(Err(Malformed))?;
+    if count > if head & 1 == 0 { LONG } else { LONGEST_LIST } {
+        return Err(Malformed);
+    }
     if head & 1 == 0 {
         return Ok(Entry::Whole(cursor.take(count)?));
     }

@@ -3,7 +3,7 @@
 use super::column::{ValueType, decode_numbers};
 use super::filter;
 use super::layout::{BlockMeta, Chunk, ColumnMeta};
-use super::strings::{Entry, decode_entry};
+use super::strings::{Entry, LONGEST_LIST, decode_entry};
 use crate::StoreError;
 use crate::codec::{Cursor, Malformed};
 use crate::rollup::{self, Rollups};
@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// No chunk unpacks to more: a footer that says so is damaged.
-const LARGEST_CHUNK: usize = 256 << 20;
+/// Bytes of strings that are put together for one question to a block at most. A builder lets no
+/// block hold more; a few pieces that name each other's content over and over could.
+const LARGEST_CONTENT: usize = 160 << 20;
 
 /// Where a block's bytes are.
 #[derive(Debug, Clone)]
@@ -66,9 +67,7 @@ impl Block {
                 .map(<[u8]>::to_vec)
                 .ok_or_else(|| self.damaged("a chunk lies outside")),
             Source::File { file, base } => {
-                if length > LARGEST_CHUNK {
-                    return Err(self.damaged("a chunk is too large"));
-                }
+                // Where it ends was checked with the footer: within the file.
                 let mut bytes = vec![0; length];
                 file.read_exact_at(&mut bytes, base + start as u64)
                     .map_err(|source| match source.kind() {
@@ -82,8 +81,7 @@ impl Block {
 
     /// All bytes of the block, footer excluded; each chunk is checked when it is read again.
     pub(crate) fn all(&self) -> Result<Vec<u8>, StoreError> {
-        let rollups = &self.meta.rollups;
-        self.bytes(0, rollups.start.saturating_add(rollups.length))
+        self.bytes(0, self.meta.length())
     }
 
     pub(crate) fn chunk(&self, chunk: &Chunk) -> Result<Vec<u8>, StoreError> {
@@ -94,22 +92,32 @@ impl Block {
         if chunk.unpacked == chunk.length {
             return Ok(bytes);
         }
-        if chunk.unpacked > LARGEST_CHUNK {
-            return Err(self.damaged("a chunk is too large"));
-        }
         zstd::bulk::decompress(&bytes, chunk.unpacked)
             .ok()
             .filter(|bytes| bytes.len() == chunk.unpacked)
             .ok_or_else(|| self.damaged("a chunk cannot be unpacked"))
     }
 
-    /// The shape of each row.
+    /// The shape of each row. Together the rows have each attribute's values, no more and no less.
     pub(crate) fn shapes(&self) -> Result<Vec<u64>, StoreError> {
         let codes = decode_numbers(&self.chunk(&self.meta.shape)?, self.meta.rows)
             .map_err(|Malformed| self.damaged("the shapes of rows"))?;
-        let known = self.meta.shapes.len() as u64;
-        if codes.iter().any(|code| *code >= known) {
-            return Err(self.damaged("a row of unknown shape"));
+        let mut rows = vec![0_usize; self.meta.shapes.len()];
+        for code in &codes {
+            let rows = usize::try_from(*code)
+                .ok()
+                .and_then(|code| rows.get_mut(code));
+            *rows.ok_or_else(|| self.damaged("a row of unknown shape"))? += 1;
+        }
+        let mut held = vec![0_usize; self.meta.attributes.len()];
+        for (shape, rows) in self.meta.shapes.iter().zip(rows) {
+            for place in &shape.columns {
+                held[*place as usize] += rows;
+            }
+        }
+        let attributes = self.meta.attributes.iter().map(|(_, _, column)| column);
+        if !attributes.map(|column| column.count).eq(held) {
+            return Err(self.damaged("rows that have other values than their columns"));
         }
         Ok(codes)
     }
@@ -168,13 +176,20 @@ impl Block {
 fn entries(bytes: &[u8], count: usize) -> Result<Vec<Stored>, Malformed> {
     let mut cursor = Cursor::new(bytes);
     let mut entries = Vec::new();
+    let mut listed = 0;
     for _ in 0..count {
         let entry = match decode_entry(&mut cursor)? {
             Entry::Whole(string) => {
                 let end = cursor.position();
                 Stored::Whole(end - string.len()..end)
             }
-            Entry::Pieces(pieces) => Stored::Pieces(pieces),
+            Entry::Pieces(pieces) => {
+                listed += pieces.len();
+                if listed > LONGEST_LIST {
+                    return Err(Malformed);
+                }
+                Stored::Pieces(pieces)
+            }
         };
         entries.push(entry);
     }
@@ -201,11 +216,17 @@ impl Dictionary {
         pieces: &mut Pieces<'_>,
     ) -> Result<Vec<u8>, StoreError> {
         match self.entries.get(index) {
-            Some(Stored::Whole(range)) => Ok(self.bytes[range.clone()].to_vec()),
+            Some(Stored::Whole(range)) => {
+                pieces.take(range.len())?;
+                Ok(self.bytes[range.clone()].to_vec())
+            }
             Some(Stored::Pieces(list)) => {
                 let mut string = Vec::new();
                 for piece in list {
-                    string.extend_from_slice(pieces.get(*piece)?);
+                    let piece = pieces.get(*piece)?;
+                    string.extend_from_slice(piece);
+                    let length = piece.len();
+                    pieces.take(length)?;
                 }
                 Ok(string)
             }
@@ -233,6 +254,8 @@ impl Dictionary {
 pub(crate) struct Pieces<'a> {
     block: &'a Block,
     pages: Vec<Option<Page>>,
+    /// Bytes that may still be put together.
+    left: usize,
 }
 
 #[derive(Debug)]
@@ -246,7 +269,17 @@ impl<'a> Pieces<'a> {
         Self {
             block,
             pages: block.meta.pages.iter().map(|_| None).collect(),
+            left: LARGEST_CONTENT,
         }
+    }
+
+    /// Counts bytes that are put together.
+    fn take(&mut self, bytes: usize) -> Result<(), StoreError> {
+        self.left = self
+            .left
+            .checked_sub(bytes)
+            .ok_or_else(|| self.block.damaged("more content than a block holds"))?;
+        Ok(())
     }
 
     pub(crate) fn get(&mut self, index: u32) -> Result<&[u8], StoreError> {

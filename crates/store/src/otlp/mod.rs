@@ -5,7 +5,7 @@ mod points;
 mod sums;
 
 use crate::StoreError;
-use crate::block::{Builder, Row, Signal, log, span};
+use crate::block::{ATTRIBUTE_LIMIT, Builder, Builders, Row, Signal, log, span};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -26,7 +26,7 @@ pub(crate) enum Request {
 impl Request {
     /// Reads a request from protobuf.
     pub(crate) fn decode(signal: Signal, bytes: &[u8]) -> Result<Self, StoreError> {
-        match signal {
+        let request = match signal {
             Signal::Traces => ExportTraceServiceRequest::decode(bytes).map(Self::Traces),
             Signal::Metrics => ExportMetricsServiceRequest::decode(bytes).map(Self::Metrics),
             Signal::Logs => ExportLogsServiceRequest::decode(bytes).map(Self::Logs),
@@ -34,12 +34,18 @@ impl Request {
         .map_err(|source| StoreError::NotOtlp {
             signal: signal.as_str(),
             source,
-        })
+        })?;
+        match request.most_attributes() {
+            count if count > ATTRIBUTE_LIMIT => Err(StoreError::TooManyAttributes {
+                count,
+                limit: ATTRIBUTE_LIMIT,
+            }),
+            _ => Ok(request),
+        }
     }
 
-    /// Adds its rows to a block of its signal; returns how many there were.
-    pub(crate) fn feed(&mut self, builder: &mut Builder) -> usize {
-        let before = builder.rows();
+    /// Adds its rows to the blocks of its signal.
+    pub(crate) fn feed(&mut self, builders: &mut Builders) {
         match self {
             Self::Traces(request) => {
                 for resource in &mut request.resource_spans {
@@ -50,6 +56,7 @@ impl Request {
                         let spans = std::mem::take(&mut scope.spans);
                         let by = scope.encode_to_vec();
                         for span in spans {
+                            let builder = builders.of(Signal::Traces);
                             sums::add(builder.rollups(), &service, &span);
                             feed_span(builder, &from, &by, span);
                         }
@@ -64,7 +71,7 @@ impl Request {
                         let records = std::mem::take(&mut scope.log_records);
                         let by = scope.encode_to_vec();
                         for record in records {
-                            feed_log(builder, &from, &by, &record);
+                            feed_log(builders.of(Signal::Logs), &from, &by, &record);
                         }
                     }
                 }
@@ -77,13 +84,34 @@ impl Request {
                         let metrics = std::mem::take(&mut scope.metrics);
                         let by = scope.encode_to_vec();
                         for metric in metrics {
-                            points::feed(builder, &from, &by, metric);
+                            points::feed(builders, &from, &by, metric);
                         }
                     }
                 }
             }
         }
-        builder.rows() - before
+    }
+
+    /// Attributes of the row that has the most.
+    fn most_attributes(&self) -> usize {
+        let most = match self {
+            Self::Traces(request) => (request.resource_spans.iter())
+                .flat_map(|resource| &resource.scope_spans)
+                .flat_map(|scope| &scope.spans)
+                .map(|span| span.attributes.len())
+                .max(),
+            Self::Logs(request) => (request.resource_logs.iter())
+                .flat_map(|resource| &resource.scope_logs)
+                .flat_map(|scope| &scope.log_records)
+                .map(|record| record.attributes.len())
+                .max(),
+            Self::Metrics(request) => (request.resource_metrics.iter())
+                .flat_map(|resource| &resource.scope_metrics)
+                .flat_map(|scope| &scope.metrics)
+                .map(points::most_attributes)
+                .max(),
+        };
+        most.unwrap_or(0)
     }
 }
 

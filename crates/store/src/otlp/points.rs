@@ -1,13 +1,14 @@
 //! Metrics: a row is a data point; what its metric says of itself is kept once.
 
 use super::Broken;
-use crate::block::{Builder, Row, point};
+use crate::block::{Builders, Row, Signal, point};
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::metrics::v1::{Metric, metric::Data};
 use prost::Message;
 
 /// A data point of any kind: its attributes and times lie in columns.
 trait Point: Message + Default {
+    fn labels(&self) -> &[KeyValue];
     fn attributes(&mut self) -> &mut Vec<KeyValue>;
     /// The point's time, then its start, ns since 1970.
     fn times(&mut self) -> (&mut u64, &mut u64);
@@ -16,6 +17,9 @@ trait Point: Message + Default {
 macro_rules! point {
     ($($name:ident),*) => {$(
         impl Point for opentelemetry_proto::tonic::metrics::v1::$name {
+            fn labels(&self) -> &[KeyValue] {
+                &self.attributes
+            }
             fn attributes(&mut self) -> &mut Vec<KeyValue> {
                 &mut self.attributes
             }
@@ -33,35 +37,51 @@ point!(
 );
 
 /// Adds the points of a metric. A metric without points leaves no row.
-pub(super) fn feed(builder: &mut Builder, resource: &[u8], scope: &[u8], mut metric: Metric) {
+pub(super) fn feed(builders: &mut Builders, resource: &[u8], scope: &[u8], mut metric: Metric) {
     match metric.data.as_mut() {
         None => {}
         Some(Data::Gauge(data)) => {
             let points = std::mem::take(&mut data.data_points);
-            each(builder, [resource, scope], 1, &metric, points);
+            each(builders, [resource, scope], 1, &metric, points);
         }
         Some(Data::Sum(data)) => {
             let points = std::mem::take(&mut data.data_points);
-            each(builder, [resource, scope], 2, &metric, points);
+            each(builders, [resource, scope], 2, &metric, points);
         }
         Some(Data::Histogram(data)) => {
             let points = std::mem::take(&mut data.data_points);
-            each(builder, [resource, scope], 3, &metric, points);
+            each(builders, [resource, scope], 3, &metric, points);
         }
         Some(Data::ExponentialHistogram(data)) => {
             let points = std::mem::take(&mut data.data_points);
-            each(builder, [resource, scope], 4, &metric, points);
+            each(builders, [resource, scope], 4, &metric, points);
         }
         Some(Data::Summary(data)) => {
             let points = std::mem::take(&mut data.data_points);
-            each(builder, [resource, scope], 5, &metric, points);
+            each(builders, [resource, scope], 5, &metric, points);
         }
+    }
+}
+
+/// Attributes of the point that has the most.
+pub(super) fn most_attributes(metric: &Metric) -> usize {
+    fn most<P: Point>(points: &[P]) -> usize {
+        let counts = points.iter().map(|point| point.labels().len());
+        counts.max().unwrap_or(0)
+    }
+    match &metric.data {
+        None => 0,
+        Some(Data::Gauge(data)) => most(&data.data_points),
+        Some(Data::Sum(data)) => most(&data.data_points),
+        Some(Data::Histogram(data)) => most(&data.data_points),
+        Some(Data::ExponentialHistogram(data)) => most(&data.data_points),
+        Some(Data::Summary(data)) => most(&data.data_points),
     }
 }
 
 /// `metric` has no points any more.
 fn each<P: Point>(
-    builder: &mut Builder,
+    builders: &mut Builders,
     [resource, scope]: [&[u8]; 2],
     kind: u64,
     metric: &Metric,
@@ -72,7 +92,7 @@ fn each<P: Point>(
         let attributes = std::mem::take(point.attributes());
         let (time, start) = point.times();
         let (time, start) = (std::mem::take(time), std::mem::take(start));
-        builder.push(
+        builders.of(Signal::Metrics).push(
             &[time, time.wrapping_sub(start), kind],
             &[
                 resource,

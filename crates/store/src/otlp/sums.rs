@@ -1,6 +1,6 @@
 //! What a span adds to the sums of its block.
 
-use crate::rollup::{RollupKey, Rollups};
+use crate::rollup::{RollupKey, Rollups, add_to};
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -41,10 +41,10 @@ pub(super) fn add(rollups: &mut Rollups, service: &str, span: &Span) {
             .is_some_and(|status| status.code == ERROR),
     };
     let sums = rollups.entry(key).or_default();
-    sums.spans += 1;
-    sums.input_tokens += count(attributes, INPUT_TOKENS);
-    sums.cached_tokens += count(attributes, CACHED_TOKENS);
-    sums.output_tokens += count(attributes, OUTPUT_TOKENS);
+    add_to(&mut sums.spans, 1);
+    add_to(&mut sums.input_tokens, count(attributes, INPUT_TOKENS));
+    add_to(&mut sums.cached_tokens, count(attributes, CACHED_TOKENS));
+    add_to(&mut sums.output_tokens, count(attributes, OUTPUT_TOKENS));
     // The wrong way round in time is no duration.
     if let Some(time) = span
         .end_time_unix_nano
@@ -56,7 +56,7 @@ pub(super) fn add(rollups: &mut Rollups, service: &str, span: &Span) {
         sums.first_chunk.add(whole(seconds * 1e9));
     }
     if let Some(joules) = double(attributes, JOULES).filter(|joules| *joules >= 0.0) {
-        sums.microjoules += whole(joules * 1e6);
+        add_to(&mut sums.microjoules, whole(joules * 1e6));
     }
 }
 

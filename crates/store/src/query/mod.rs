@@ -5,7 +5,7 @@ mod condition;
 pub use condition::{Condition, Literal};
 
 use crate::StoreError;
-use crate::block::{self, Row, Signal, TIME};
+use crate::block::{self, Block, Row, Signal, TIME};
 use crate::otlp::{self, Request};
 use crate::reader::{Part, Snapshot};
 use crate::rollup::{RollupKey, Rollups};
@@ -169,10 +169,13 @@ impl Found<'_> {
 
     /// The rows themselves, oldest first. Those of a block that turns out to be damaged are left
     /// out, and the block is named.
-    fn rows(&mut self) -> Result<Vec<Row>, StoreError> {
-        let mut all = Vec::with_capacity(self.len());
+    fn rows(
+        &mut self,
+        read: impl Fn(&Block, &[u32]) -> Result<Vec<Row>, StoreError>,
+    ) -> Result<Vec<Row>, StoreError> {
+        let mut all = Vec::new();
         for (part, rows) in self.blocks.iter().rev() {
-            match part.block().and_then(|block| block::read(&block, rows)) {
+            match part.block().and_then(|block| read(&block, rows)) {
                 Ok(rows) => all.extend(rows),
                 Err(error @ StoreError::Damaged { .. }) => self.damaged.push(error.to_string()),
                 Err(error) => return Err(error),
@@ -183,10 +186,21 @@ impl Found<'_> {
     }
 
     fn request(&mut self) -> Result<Request, StoreError> {
-        let rows = self.rows()?;
-        // Checked by their checksums, the rows are as they were written: what does not fit now was
-        // written wrong.
-        otlp::gather(self.signal, rows).map_err(|broken| StoreError::Damaged {
+        let known = self.damaged.len();
+        let rows = self.rows(block::read)?;
+        if let Ok(request) = otlp::gather(self.signal, rows) {
+            return Ok(request);
+        }
+        // Checked by their checksums, the rows are as they were written: what makes no message was
+        // written wrong. Which block that is is asked only now, since it costs a second reading.
+        self.damaged.truncate(known);
+        let signal = self.signal;
+        let rows = self.rows(|block, rows| {
+            otlp::gather(signal, block::read(block, rows)?)
+                .map_err(|broken| block.damaged(broken.0))?;
+            block::read(block, rows)
+        })?;
+        otlp::gather(signal, rows).map_err(|broken| StoreError::Damaged {
             what: broken.0,
             path: std::path::PathBuf::default(),
         })

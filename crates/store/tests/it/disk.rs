@@ -1,7 +1,8 @@
 //! A bad world: damage, kills, several processes, no room.
 
-use crate::messages::{chat, request, spans};
-use llamatelemetry_store::{Query, Reader, Retention, Signal, Writer, compact};
+use crate::messages::{attribute, chat, request, spans};
+use llamatelemetry_store::{Query, Reader, Retention, Signal, StoreError, Writer, compact};
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use prost::Message as _;
 use std::path::{Path, PathBuf};
 
@@ -161,4 +162,89 @@ fn a_journal_that_is_cut_short_keeps_what_was_answered() {
         let snapshot = Reader::open(folder.path()).unwrap().snapshot().unwrap();
         assert_eq!(snapshot.rows(Signal::Traces), 8, "{length} bytes");
     }
+}
+
+#[test]
+fn a_request_larger_than_a_block_becomes_several() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer = Writer::open(folder.path()).unwrap();
+    append(&writer, 0, 40_000);
+    let reader = Reader::open(folder.path()).unwrap();
+    let rows = || {
+        let snapshot = reader.snapshot().unwrap();
+        let mut found = snapshot.find(Signal::Traces, &Query::default()).unwrap();
+        let read = spans(found.traces().unwrap()).len();
+        (read, found.damaged.len(), snapshot.rows(Signal::Traces))
+    };
+    assert_eq!(rows(), (40_000, 0, 40_000));
+    writer.seal().unwrap();
+    assert_eq!(rows(), (40_000, 0, 40_000));
+}
+
+#[test]
+fn a_row_of_too_many_attributes_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer = Writer::open(folder.path()).unwrap();
+    let mut span = chat(0);
+    span.attributes = vec![attribute("a", Value::BoolValue(true)); (1 << 16) + 1];
+    let error = writer
+        .append(Signal::Traces, request(vec![span]).encode_to_vec())
+        .unwrap_err();
+    assert!(
+        matches!(error, StoreError::TooManyAttributes { .. }),
+        "{error:?}"
+    );
+    append(&writer, 0, 1);
+}
+
+#[test]
+fn numbers_at_their_limit_are_summed_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer = Writer::open(folder.path()).unwrap();
+    let mut span = chat(1);
+    span.attributes = vec![
+        attribute("gen_ai.operation.name", crate::messages::text("chat")),
+        attribute("gen_ai.usage.input_tokens", Value::IntValue(i64::MAX)),
+        attribute("llamacpp.energy.joules", Value::DoubleValue(f64::MAX)),
+    ];
+    let bytes = request(vec![span; 4]).encode_to_vec();
+    writer.append(Signal::Traces, bytes.clone()).unwrap();
+    writer.seal().unwrap();
+    writer.append(Signal::Traces, bytes).unwrap();
+    let snapshot = Reader::open(folder.path()).unwrap().snapshot().unwrap();
+    let sums = snapshot.rollups(None).unwrap();
+    let all: Vec<_> = sums.values().collect();
+    assert_eq!(all.len(), 1);
+    assert_eq!((all[0].spans, all[0].input_tokens), (8, u64::MAX));
+    assert_eq!(all[0].microjoules, u64::MAX);
+}
+
+#[test]
+fn a_damaged_file_is_no_reason_to_leave_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    for part in 0..10 {
+        append(&Writer::open(folder.path()).unwrap(), part * 4, 4);
+    }
+    assert_eq!(
+        compact(folder.path(), Retention::default()).unwrap().merged,
+        10
+    );
+    let whole = &files(folder.path(), "blocks")[0];
+    let bytes = std::fs::read(whole).unwrap();
+    for part in 0..10 {
+        append(&Writer::open(folder.path()).unwrap(), 100 + part * 4, 4);
+    }
+    // Behind the directory: found out only when the rows are read.
+    for place in (0..bytes.len() / 2).step_by(bytes.len() / 20) {
+        let mut changed = bytes.clone();
+        changed[place] ^= 0x55;
+        std::fs::write(whole, &changed).unwrap();
+        compact(folder.path(), Retention::default()).unwrap();
+        assert!(whole.exists(), "byte {place}");
+        let all = files(folder.path(), "journal").len() + files(folder.path(), "blocks").len();
+        assert_eq!(all, 2, "byte {place}");
+    }
+    std::fs::write(whole, &bytes).unwrap();
+    let snapshot = Reader::open(folder.path()).unwrap().snapshot().unwrap();
+    assert_eq!(snapshot.rows(Signal::Traces), 80);
 }

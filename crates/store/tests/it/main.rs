@@ -7,6 +7,7 @@
 )]
 
 mod disk;
+mod full_disk;
 mod kill;
 mod messages;
 mod queries;
