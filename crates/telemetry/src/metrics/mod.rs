@@ -29,6 +29,9 @@ pub use text::Format;
 
 use crate::config::MetricsExport;
 use crate::conventions::Profile;
+use crate::energy::Totals;
+use crate::otlp::Otlp;
+use crate::signal::Signal;
 use crate::value::unix_nanos;
 use aggregate::Origin;
 use attributes::Attributes;
@@ -59,6 +62,7 @@ pub(crate) enum ExemplarFilter {
 pub struct Metrics {
     exemplars: ExemplarFilter,
     resource: OnceLock<Vec<(String, String)>>,
+    otlp: OnceLock<Arc<Otlp>>,
     in_flight: Mutex<InFlight>,
     state: Mutex<State>,
 }
@@ -80,6 +84,7 @@ impl Metrics {
         Self {
             exemplars: export.exemplars,
             resource: OnceLock::new(),
+            otlp: OnceLock::new(),
             in_flight: Mutex::default(),
             state: Mutex::new(State {
                 registry: Registry::new(layout),
@@ -168,7 +173,7 @@ impl Metrics {
     /// Everything as OTLP, for one exporter: where differences are asked for, each call tells what
     /// came since the last one.
     pub fn collect(&self) -> Vec<Metric> {
-        self.count_in_flight();
+        self.refresh();
         let mut state = self.state();
         let State { registry, otlp, .. } = &mut *state;
         otlp.collect(registry, now())
@@ -176,7 +181,7 @@ impl Metrics {
 
     /// Everything as text, cumulative, for any number of readers.
     pub fn prometheus(&self, format: Format) -> String {
-        self.count_in_flight();
+        self.refresh();
         let resource = self.resource.get().map_or(&[][..], Vec::as_slice);
         text::render(&self.state().registry, resource, format)
     }
@@ -184,6 +189,42 @@ impl Metrics {
     /// The machine was looked at: what this sample says takes the place of the one before.
     pub fn sample(&self, sample: &Sample) {
         self.change(|registry| machine::take(registry, sample, unix_nanos(sample.wall)));
+    }
+
+    /// What the devices' energy has come to so far, by the energy meter.
+    pub fn energy(&self, totals: &Totals) {
+        let none = Attributes::default();
+        self.change(|registry| {
+            registry.set(Id::EnergyAttributed, &none, now(), totals.attributed);
+            registry.set(Id::EnergyIdle, &none, now(), totals.idle);
+            registry.set(Id::EnergyUnattributed, &none, now(), totals.unattributed);
+        });
+    }
+
+    /// Tells from now on too what becomes of what this sends.
+    pub(crate) fn audit(&self, otlp: Arc<Otlp>) {
+        // Whoever was named first stays.
+        drop(self.otlp.set(otlp));
+    }
+
+    /// Brings up to date what others keep and nobody announces.
+    fn refresh(&self) {
+        self.count_in_flight();
+        let Some(otlp) = self.otlp.get() else { return };
+        let none = Attributes::default();
+        self.change(|registry| {
+            for (signal, delivery) in otlp.deliveries() {
+                let id = match signal {
+                    Signal::Traces => Id::SpansExported,
+                    Signal::Metrics => Id::PointsExported,
+                    Signal::Logs => Id::LogsExported,
+                };
+                registry.set(id, &none, now(), delivery.delivered as f64);
+                let signal = none.with("llamacpp.telemetry.signal", signal.items());
+                registry.set(Id::SignalsKept, &signal, now(), delivery.kept as f64);
+                registry.set(Id::SignalsLost, &signal, now(), delivery.lost as f64);
+            }
+        });
     }
 
     /// Changes series that somebody else keeps.

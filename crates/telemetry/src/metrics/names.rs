@@ -320,29 +320,25 @@ instruments! {
         "Time since they were started."
     }
     // Telemetry itself.
-    SpansProcessed {
-        "otel.sdk.processor.span.processed", "{span}", ObservableCounter, Whole, All,
-        "Spans that came to their end here; those that were dropped with `error.type`."
-    }
     SpansExported {
         "otel.sdk.exporter.span.exported", "{span}", ObservableCounter, Whole, All,
-        "Spans given to a collector; those that it never took with `error.type`."
+        "Spans that a collector took."
     }
     LogsExported {
         "otel.sdk.exporter.log.exported", "{log_record}", ObservableCounter, Whole, All,
-        "Log records given to a collector; those that it never took with `error.type`."
+        "Log records that a collector took."
     }
     PointsExported {
         "otel.sdk.exporter.metric_data_point.exported", "{data_point}", ObservableCounter, Whole, All,
-        "Points of metrics given to a collector; those that it never took with `error.type`."
+        "Points of metrics that a collector took."
     }
-    QueueSize {
-        "otel.sdk.processor.span.queue.size", "{span}", UpDownCounter, Whole, All,
-        "Spans that wait."
+    SignalsKept {
+        "llamacpp.telemetry.kept", "{item}", UpDownCounter, Whole, All,
+        "Items that wait on disk for a collector, by `llamacpp.telemetry.signal`."
     }
-    QueueCapacity {
-        "otel.sdk.processor.span.queue.capacity", "{span}", UpDownCounter, Whole, All,
-        "Spans that may wait."
+    SignalsLost {
+        "llamacpp.telemetry.lost", "{item}", UpDownCounter, Whole, All,
+        "Items refused or dropped, or waiting in memory only, by `llamacpp.telemetry.signal`."
     }
 }
 

@@ -94,13 +94,25 @@ impl Otlp {
     /// What became of the signals so far.
     pub(crate) fn delivery(&self) -> Delivery {
         let mut all = Delivery::default();
-        for (_, _, lane) in &self.lanes {
-            let counts = lane.counts();
-            all.delivered += counts.delivered;
-            all.kept += counts.kept;
-            all.lost += counts.lost;
+        for (_, one) in self.deliveries() {
+            all.delivered += one.delivered;
+            all.kept += one.kept;
+            all.lost += one.lost;
         }
         all
+    }
+
+    /// What became of the items of each signal that is sent.
+    pub(crate) fn deliveries(&self) -> impl Iterator<Item = (Signal, Delivery)> {
+        self.lanes.iter().map(|(signal, _, lane)| {
+            let counts = lane.counts();
+            let delivery = Delivery {
+                delivered: counts.delivered,
+                kept: counts.kept,
+                lost: counts.lost,
+            };
+            (*signal, delivery)
+        })
     }
 
     fn push<M: Message>(&self, signal: Signal, items: &[M], weight: impl Fn(&M) -> usize) {

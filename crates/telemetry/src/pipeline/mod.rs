@@ -138,6 +138,9 @@ impl Telemetry {
         outputs.extend(otlp.clone().map(|otlp| otlp as Arc<dyn Output>));
         let metrics = (told || export.prometheus.is_some())
             .then(|| Arc::new(Metrics::new(conventions.profile(), &export)));
+        if let (Some(metrics), Some(otlp)) = (&metrics, &otlp) {
+            metrics.audit(otlp.clone());
+        }
         let prometheus = export.prometheus.zip(metrics.clone());
         let prometheus = prometheus
             .map(|(address, metrics)| PrometheusEndpoint::start(address, metrics))
