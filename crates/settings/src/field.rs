@@ -136,6 +136,11 @@ impl FieldValue for Duration {
         Self::from_text(OsStr::new(&text), at)
     }
     fn shown(&self) -> Value {
+        const DAY: u64 = 86_400;
+        let days = self.as_secs() / DAY;
+        if days > 0 && *self == Self::from_secs(days * DAY) {
+            return Value::from(format!("{days}d"));
+        }
         let text = if self.subsec_nanos() == 0 {
             format!("{}s", self.as_secs())
         } else if self.subsec_nanos().is_multiple_of(1_000_000) {

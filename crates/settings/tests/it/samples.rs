@@ -48,7 +48,7 @@ pub(crate) fn samples(key: &str) -> [Sample; 3] {
             text("mlflow", "'mlflow'"),
             text("wandb", "'wandb'"),
         ],
-        "telemetry.spool_limit" => [
+        "telemetry.spool_limit" | "telemetry.store_limit" => [
             sample("0", "0", "0B"),
             sample("2048 KiB", "'2 MiB'", "2MiB"),
             sample("1GiB", "1073741824", "1GiB"),
@@ -61,12 +61,13 @@ pub(crate) fn samples(key: &str) -> [Sample; 3] {
         "network.offline"
         | "telemetry.console"
         | "telemetry.emit_event"
-        | "telemetry.openinference" => [
+        | "telemetry.openinference"
+        | "telemetry.store" => [
             text("true", "true"),
             sample("0", "false", "false"),
             sample("on", "true", "true"),
         ],
-        "network.give_up_after" | "server.start_timeout" => [
+        "network.give_up_after" | "server.start_timeout" | "telemetry.store_age" => [
             sample("1", "1", "1s"),
             text("2s", "'2s'"),
             sample("3000 ms", "3.0", "3s"),
