@@ -53,7 +53,7 @@ pub use llamatelemetry_record::{
     Usage,
 };
 #[cfg(feature = "telemetry")]
-pub use llamatelemetry_telemetry::{LogTap, TapFilter, TapLayer};
+pub use llamatelemetry_telemetry::{LogTap, TapFilter, TapLayer, energy::Totals as EnergyTotals};
 pub use manager::{LiveServer, ServerManager};
 pub use options::{GenerateOptions, LoadOptions};
 pub use result::{Energy, InferResult, Timings};

@@ -2,10 +2,10 @@
 
 use crate::Error;
 use crate::error::Cause;
-use llamatelemetry_machine::Machine;
+use llamatelemetry_machine::{Machine, SamplerConfig};
 use llamatelemetry_record::Sink;
 use llamatelemetry_settings::{LogLevel, Settings};
-use llamatelemetry_telemetry::{LogTap, ResourceFacts, Telemetry};
+use llamatelemetry_telemetry::{LogTap, ResourceFacts, Telemetry, energy::Totals as EnergyTotals};
 use std::fmt;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -26,6 +26,7 @@ pub fn setup_telemetry(
 ) -> Result<TelemetryHandle, Error> {
     let facts = ResourceFacts {
         machine: Some(Machine::probe),
+        sampler: Some(SamplerConfig::this_machine),
         ..ResourceFacts::default()
     };
     let telemetry = Telemetry::setup(settings, facts, Some(console)).map_err(Cause::Telemetry)?;
@@ -56,6 +57,11 @@ impl TelemetryHandle {
     /// What was asked for by variables and is not done, in sentences.
     pub fn notices(&self) -> &[String] {
         self.telemetry.notices()
+    }
+
+    /// Joules of this machine's devices since the start; `None` where nothing measures them.
+    pub fn energy_totals(&self) -> Option<EnergyTotals> {
+        self.telemetry.energy_totals()
     }
 
     /// Sends what is waiting, for at most this long, and ends the pipeline. Returns what was lost

@@ -91,7 +91,8 @@ impl SamplerConfig {
 pub struct Sampler {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
-    ended: Receiver<()>,
+    /// Behind a lock only so that threads can share the sampler.
+    ended: Mutex<Receiver<()>>,
 }
 
 /// What the thread and its owner both use.
@@ -156,7 +157,7 @@ impl Sampler {
         Ok(Self {
             shared,
             thread: Some(thread),
-            ended,
+            ended: Mutex::new(ended),
         })
     }
 
@@ -202,7 +203,10 @@ impl Drop for Sampler {
     fn drop(&mut self) {
         self.shared.change(|wishes| wishes.stop = true);
         let in_time = !matches!(
-            self.ended.recv_timeout(END_LIMIT),
+            self.ended
+                .get_mut()
+                .unwrap_or_else(PoisonError::into_inner)
+                .recv_timeout(END_LIMIT),
             Err(RecvTimeoutError::Timeout)
         );
         if let Some(thread) = self.thread.take().filter(|_| in_time) {

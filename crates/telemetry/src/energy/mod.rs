@@ -62,6 +62,8 @@ pub struct Totals {
 pub struct Meter {
     devices: BTreeMap<String, Device>,
     tracks: Tracks,
+    /// Records of requests that were never announced.
+    unknown: Vec<Arc<RequestRecord>>,
     /// The latest reading of any device.
     newest: Option<Instant>,
 }
@@ -90,9 +92,12 @@ impl Meter {
         }
     }
 
-    /// A request has its record, which came at `now`.
+    /// A request has its record, which came at `now`. One that was never announced has no energy:
+    /// what was in flight beside it was not known when the windows were closed.
     pub fn ended(&mut self, record: Arc<RequestRecord>, now: Instant) {
-        self.tracks.ended(record, now);
+        if let Err(unknown) = self.tracks.ended(record, now) {
+            self.unknown.push(unknown);
+        }
     }
 
     /// The records whose energy is final by `now`: a reading of each device lies behind their end,
@@ -122,6 +127,16 @@ impl Meter {
         energy(parts)
     }
 
+    /// Whether any device was ever read.
+    pub fn measures(&self) -> bool {
+        !self.devices.is_empty()
+    }
+
+    /// Whether a request is in flight, or waits for a reading behind its end.
+    pub fn is_busy(&self) -> bool {
+        self.tracks.any_unsettled()
+    }
+
     /// Joules so far.
     pub fn totals(&self) -> Totals {
         self.devices
@@ -141,6 +156,11 @@ impl Meter {
         is_final: impl Fn(&BTreeMap<String, Device>, Instant, Instant) -> bool,
     ) -> Vec<(Arc<RequestRecord>, Option<Energy>)> {
         let newest = self.newest;
+        let mut out: Vec<_> = self
+            .unknown
+            .drain(..)
+            .map(|record| (record, None))
+            .collect();
         let ended: Vec<(TrackId, Instant)> = self
             .tracks
             .unsettled()
@@ -148,7 +168,7 @@ impl Meter {
             .filter(|(_, end)| newest.is_none_or(|newest| is_final(&self.devices, newest, *end)))
             .collect();
         if ended.is_empty() {
-            return Vec::new();
+            return out;
         }
         // Those without a reading behind them get what an estimate gives.
         let early: BTreeMap<TrackId, Option<Energy>> = ended
@@ -174,7 +194,6 @@ impl Meter {
         for device in self.devices.values_mut() {
             device.settle(&ids, &self.tracks);
         }
-        let mut out = Vec::new();
         for id in ids {
             let Some(track) = self.tracks.get(id) else {
                 continue;

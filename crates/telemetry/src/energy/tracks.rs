@@ -158,40 +158,21 @@ pub(super) struct Tracks {
 
 impl Tracks {
     pub(super) fn started(&mut self, live: &Arc<LiveRequest>) {
-        self.insert(live.span_id, Track::of(live));
-    }
-
-    fn insert(&mut self, span: SpanId, track: Track) -> TrackId {
         let id = self.next;
         self.next += 1;
-        self.by_span.insert(span, id);
-        self.by_id.insert(id, track);
-        id
+        self.by_span.insert(live.span_id, id);
+        self.by_id.insert(id, Track::of(live));
     }
 
-    /// A request has its record, which came at `now`.
-    pub(super) fn ended(&mut self, record: Arc<RequestRecord>, now: Instant) {
-        let id = self
-            .by_span
-            .get(&record.span_id)
-            .copied()
-            .unwrap_or_else(|| {
-                // Never announced: it ended just now, as far as anybody can tell.
-                let sent = now.checked_sub(record.phases.total).unwrap_or(now);
-                let track = Track {
-                    live: Weak::new(),
-                    endpoint: record.endpoint,
-                    sent,
-                    line: Timeline::default(),
-                    key: None,
-                    record: None,
-                    dropped: None,
-                    settled: false,
-                };
-                self.insert(record.span_id, track)
-            });
-        let Some(track) = self.by_id.get_mut(&id) else {
-            return;
+    /// A request has its record, which came at `now`; gives back that of one never announced.
+    pub(super) fn ended(
+        &mut self,
+        record: Arc<RequestRecord>,
+        now: Instant,
+    ) -> Result<(), Arc<RequestRecord>> {
+        let id = self.by_span.get(&record.span_id);
+        let Some(track) = id.and_then(|id| self.by_id.get_mut(id)) else {
+            return Err(record);
         };
         track.look(now);
         track.end(&record);
@@ -203,6 +184,7 @@ impl Tracks {
         }
         self.latest.clone_from(&track.key);
         track.record = Some(record);
+        Ok(())
     }
 
     /// Looks at all that run.
@@ -237,6 +219,10 @@ impl Tracks {
             .iter()
             .filter_map(|(id, track)| Some((*id, ended(track)?)))
             .collect()
+    }
+
+    pub(super) fn any_unsettled(&self) -> bool {
+        self.by_id.values().any(|track| !track.settled)
     }
 
     /// A request is settled: its record, if it has one.

@@ -50,6 +50,11 @@ pub(super) struct Readings {
 }
 
 impl Readings {
+    /// Whether the device has a counter that is read.
+    pub(super) fn has_counter(&self) -> bool {
+        self.counter.is_some()
+    }
+
     /// The end of the last window.
     pub(super) fn edge(&self) -> Option<Instant> {
         self.edge

@@ -3,12 +3,14 @@
 //! The caller's thread pays for one push into a bounded queue; the thread `telemetry-pipeline`
 //! does the rest.
 
+mod joules;
 mod queue;
 mod rules;
 
 use crate::config::Config;
 use crate::console::Console;
 use crate::conventions::Conventions;
+use crate::energy::Totals;
 use crate::file::FileOutput;
 use crate::limits::SpanLimits;
 use crate::logs::{self, Repeats};
@@ -20,13 +22,15 @@ use crate::sampler::Sampler;
 use crate::signal::{Origin, OwnOrigin, Signal};
 use crate::stored::{StoreConfig, StoreOutput};
 use crate::{TelemetryError, mapping, names};
+use joules::Joules;
 use llamatelemetry_record::{
-    Happening, LiveRequest, LoggedLine, RequestRecord, ServedModel, Sink, TraceContext, TraceId,
+    Energy, Happening, LiveRequest, LoggedLine, RequestRecord, ServedModel, Sink, TraceContext,
+    TraceId,
 };
 use llamatelemetry_settings::{Environment, Settings};
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::trace::v1::Span;
-use queue::{Bounds, Item, Queue, Work};
+use queue::{Bounds, Item, Queue, Waits, Work};
 use rules::Rules;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -47,6 +51,7 @@ pub struct Telemetry {
     otlp: Option<Arc<Otlp>>,
     metrics: Option<Arc<Metrics>>,
     bridge: Bridge,
+    joules: Option<Joules>,
     prometheus: Mutex<Option<PrometheusEndpoint>>,
     notices: Vec<String>,
     ended: AtomicBool,
@@ -89,7 +94,7 @@ impl Telemetry {
     /// variables win over them. `console` is where span trees are printed, if at all.
     pub fn setup(
         settings: &Settings,
-        facts: ResourceFacts,
+        mut facts: ResourceFacts,
         console: Option<Box<dyn Write + Send>>,
     ) -> Result<Self, TelemetryError> {
         let Config {
@@ -146,6 +151,10 @@ impl Telemetry {
             .map(|(address, metrics)| PrometheusEndpoint::start(address, metrics))
             .transpose()?;
         let queue = Arc::new(Queue::new(Bounds { spans, lines }));
+        let looks = facts.sampler.take().filter(|_| !disabled);
+        let joules = looks
+            .map(|looks| Joules::start(looks(), &queue, metrics.clone()))
+            .transpose()?;
         if !outputs.is_empty() || metrics.is_some() {
             let worker = Worker {
                 queue: queue.clone(),
@@ -171,6 +180,7 @@ impl Telemetry {
             otlp,
             metrics,
             bridge: Bridge::new(),
+            joules,
             prometheus: Mutex::new(prometheus),
             notices,
             ended: AtomicBool::new(false),
@@ -205,6 +215,7 @@ impl Telemetry {
             return true;
         }
         let until = Instant::now() + limit;
+        self.end_waiting();
         let mut all = self.queue.settle(limit);
         tell(self.metrics.as_deref(), &self.outputs);
         for output in &self.outputs {
@@ -216,6 +227,7 @@ impl Telemetry {
     /// Waits until everything recorded so far is where it survives this program: in the spool on
     /// disk and in files. Returns whether it was, within this time.
     pub fn settle(&self, limit: Duration) -> bool {
+        self.end_waiting();
         !self.is_active() || self.queue.settle(limit)
     }
 
@@ -249,6 +261,7 @@ impl Telemetry {
     pub fn shutdown(&self, limit: Duration) -> Delivery {
         if !self.ended.swap(true, Ordering::AcqRel) {
             let until = Instant::now() + limit;
+            self.end_waiting();
             self.queue.close();
             if self.is_active() {
                 self.queue.settle(limit);
@@ -267,6 +280,18 @@ impl Telemetry {
         self.delivery()
     }
 
+    /// Joules of the devices since the start, if anything measures them.
+    pub fn energy_totals(&self) -> Option<Totals> {
+        self.joules.as_ref().and_then(Joules::totals)
+    }
+
+    /// Records that wait for a reading behind their end get the energy that is known now.
+    fn end_waiting(&self) {
+        if let Some(joules) = &self.joules {
+            joules.finish();
+        }
+    }
+
     fn push(&self, item: Item) {
         if self.is_active() {
             self.queue.push(item);
@@ -276,13 +301,25 @@ impl Telemetry {
 
 impl Sink for Telemetry {
     fn record(&self, record: Arc<RequestRecord>) {
-        self.push(Item::Record(record));
+        let joules = self.joules.as_ref().filter(|joules| joules.measures());
+        let waits = if joules.is_some() {
+            Waits::ForEnergy
+        } else {
+            Waits::ForNothing
+        };
+        self.push(Item::Record(record.clone(), waits));
+        if let Some(joules) = joules {
+            joules.ended(record);
+        }
     }
 
     fn started(&self, live: &Arc<LiveRequest>) {
         if let Some(metrics) = &self.metrics {
             metrics.started(live);
             self.bridge.stir();
+        }
+        if let Some(joules) = &self.joules {
+            joules.started(live);
         }
     }
 
@@ -302,6 +339,10 @@ impl Sink for Telemetry {
 
     fn logged(&self, line: LoggedLine) {
         self.push(Item::Line(Box::new(line)));
+    }
+
+    fn energy(&self, record: &RequestRecord) -> Option<Energy> {
+        self.joules.as_ref()?.estimate(record)
     }
 }
 
@@ -368,7 +409,17 @@ impl Worker {
 
     fn work(&mut self, item: Item) {
         match item {
-            Item::Record(record) => self.record(&self.rules.record(record)),
+            Item::Record(record, waits) => {
+                let record = self.rules.record(record);
+                self.observe(&record);
+                if waits == Waits::ForNothing {
+                    self.finish(&record);
+                }
+            }
+            Item::Settled(record) => {
+                let record = self.rules.record(record);
+                self.finish(&record);
+            }
             Item::Happening(mut happening) => {
                 self.rules.happening(&mut happening);
                 let parent = happening.parent.as_ref();
@@ -388,11 +439,20 @@ impl Worker {
         }
     }
 
-    fn record(&self, record: &Arc<RequestRecord>) {
+    /// Counts a record; its energy may come later.
+    fn observe(&self, record: &RequestRecord) {
         let kept = self.sampler.keeps(record.trace_id, record.parent.as_ref());
         if let Some(metrics) = &self.metrics {
             // Only what goes somewhere can be found again.
             metrics.observe(record, kept && !self.outputs.is_empty());
+        }
+    }
+
+    /// All is known of a record now, its energy too.
+    fn finish(&self, record: &Arc<RequestRecord>) {
+        let kept = self.sampler.keeps(record.trace_id, record.parent.as_ref());
+        if let Some(metrics) = &self.metrics {
+            metrics.settled(record, kept && !self.outputs.is_empty());
         }
         if !kept && !self.rules.emits_events() {
             return;

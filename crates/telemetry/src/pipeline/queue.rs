@@ -6,10 +6,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+/// Whether a record waits for its energy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waits {
+    ForEnergy,
+    ForNothing,
+}
+
 /// Something to turn into signals.
 #[derive(Debug)]
 pub(super) enum Item {
-    Record(Arc<RequestRecord>),
+    /// A record, and whether it waits for its energy: then it comes again.
+    Record(Arc<RequestRecord>, Waits),
+    /// A record that was held back for its energy, which is known now or known not to be.
+    Settled(Arc<RequestRecord>),
     Happening(Box<Happening>),
     Line(Box<LoggedLine>),
 }

@@ -3,7 +3,7 @@
 mod platform;
 
 use crate::value::{IntoValue, Shown, key_value};
-use llamatelemetry_machine::{GpuInventory, Machine};
+use llamatelemetry_machine::{GpuInventory, Machine, SamplerConfig};
 use llamatelemetry_settings::Environment;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -15,6 +15,9 @@ use std::path::Path;
 pub struct ResourceFacts {
     /// Looks at the machine. Called on the pipeline's thread, since drivers may take their time.
     pub machine: Option<fn() -> Machine>,
+    /// Who looks at the machine again and again, for the energy of requests. Without it energy is
+    /// unknown.
+    pub sampler: Option<fn() -> SamplerConfig>,
     /// The llama.cpp build, where one is known for the whole program.
     pub llama_build: Option<String>,
     /// Further attributes.
@@ -195,6 +198,7 @@ mod tests {
     fn gpus_are_listed_and_variables_win() {
         let facts = ResourceFacts {
             machine: Some(with_two_gpus),
+            sampler: None,
             llama_build: Some("b11434-0123abc".into()),
             attributes: vec![("service.name".into(), "program".into())],
         };

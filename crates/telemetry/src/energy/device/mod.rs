@@ -224,7 +224,12 @@ impl Device {
             round.add(0, &mut sum, open);
         }
         self.tail(&mut sum, id, track, tracks);
-        sum.measure(self.fit(track.key.as_ref()))
+        let measured = sum.measure(self.fit(track.key.as_ref()))?;
+        Some(Measured {
+            // Power stands in for the counter's next reading, however short the request was.
+            counted: measured.counted || self.readings.has_counter(),
+            ..measured
+        })
     }
 
     /// Adds what the request used since the last window: by power.

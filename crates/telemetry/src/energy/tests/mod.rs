@@ -2,3 +2,4 @@
 
 mod recorded;
 mod replay;
+mod simulated;
