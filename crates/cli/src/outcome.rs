@@ -7,6 +7,8 @@ use llamatelemetry::models::ModelError;
 use llamatelemetry::runtime::{Attempt, RuntimeError, Verdict};
 use llamatelemetry_fetch::FetchError;
 use llamatelemetry_settings::SettingsError;
+use llamatelemetry_store::StoreError;
+use llamatelemetry_telemetry::recorded::RecordedError;
 use serde::Serialize;
 use std::fmt;
 use std::io;
@@ -206,6 +208,10 @@ fn advice(cause: &(dyn std::error::Error + 'static)) -> (Vec<String>, Vec<String
     } else if let Some(error) = cause.downcast_ref::<SettingsError>() {
         error.hints()
     } else if let Some(error) = cause.downcast_ref::<GgufError>() {
+        error.hints()
+    } else if let Some(error) = cause.downcast_ref::<RecordedError>() {
+        error.hints()
+    } else if let Some(error) = cause.downcast_ref::<StoreError>() {
         error.hints()
     } else if let Some(error) = cause.downcast_ref::<Usage>() {
         error.hints.clone()

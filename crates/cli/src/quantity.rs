@@ -30,6 +30,20 @@ pub(crate) fn duration(time: Duration) -> String {
     }
 }
 
+/// Seconds with three figures that matter: `0.42 ms`, `64.7 ms`, `812 ms`, `1.24 s`, `75.0 s`.
+pub(crate) fn seconds(time: f64) -> String {
+    let (number, unit) = if time < 0.9995 {
+        (time * 1e3, "ms")
+    } else {
+        (time, "s")
+    };
+    match number {
+        n if n >= 99.95 => format!("{n:.0} {unit}"),
+        n if n >= 9.995 => format!("{n:.1} {unit}"),
+        n => format!("{n:.2} {unit}"),
+    }
+}
+
 /// A count with its noun: `1 token`, `3 tokens`.
 pub(crate) fn counted(count: u64, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
@@ -60,6 +74,20 @@ mod tests {
         assert_eq!(of(1000), "1.0 s");
         assert_eq!(of(61_000), "1 min 1 s");
         assert_eq!(of(3_600_000 + 5 * 60_000), "1 h 5 min");
+    }
+
+    #[test]
+    fn seconds_have_three_figures() {
+        for (time, shown) in [
+            (0.000_42, "0.42 ms"),
+            (0.064_7, "64.7 ms"),
+            (0.812, "812 ms"),
+            (0.9996, "1.00 s"),
+            (1.236, "1.24 s"),
+            (75.0, "75.0 s"),
+        ] {
+            assert_eq!(seconds(time), shown);
+        }
     }
 
     #[test]

@@ -107,24 +107,29 @@ impl FieldValue for SocketAddr {
     }
 }
 
+/// A duration as people write it: `5s`, `500ms`, `2m`, `30d`; a number alone is seconds.
+pub fn duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let digits = text
+        .find(|letter: char| !letter.is_ascii_digit() && letter != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let seconds_each = match unit.trim() {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        "d" => 86_400.0,
+        _ => return None,
+    };
+    let number: f64 = number.parse().ok()?;
+    Duration::try_from_secs_f64(number * seconds_each).ok()
+}
+
 impl FieldValue for Duration {
     const EXPECTED: &'static str = "a duration such as `5s`, `500ms`, `2m` or `30d`";
     fn from_text(text: &OsStr, _at: &Context<'_>) -> Option<Self> {
-        let text = text.to_str()?.trim();
-        let digits = text
-            .find(|letter: char| !letter.is_ascii_digit() && letter != '.')
-            .unwrap_or(text.len());
-        let (number, unit) = text.split_at(digits);
-        let seconds_each = match unit.trim() {
-            "ms" => 0.001,
-            "" | "s" => 1.0,
-            "m" | "min" => 60.0,
-            "h" => 3600.0,
-            "d" => 86_400.0,
-            _ => return None,
-        };
-        let number: f64 = number.parse().ok()?;
-        Duration::try_from_secs_f64(number * seconds_each).ok()
+        duration(text.to_str()?)
     }
     fn from_toml(value: &DeValue<'_>, at: &Context<'_>) -> Option<Self> {
         let text = match value {

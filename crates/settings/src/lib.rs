@@ -27,6 +27,7 @@ pub use byte_size::ByteSize;
 pub use capture::CaptureContent;
 pub use environment::Environment;
 pub use error::SettingsError;
+pub use field::duration;
 pub use home::{FileLock, Home};
 pub use layers::{Flags, Origin, Origins, Resolved, SettingRow, resolve};
 pub use nearest::nearest;

@@ -20,6 +20,7 @@ pub mod metrics;
 mod otlp;
 mod output;
 mod pipeline;
+pub mod recorded;
 mod redact;
 mod resource;
 mod sampler;

@@ -102,11 +102,51 @@ Exit code 1 if a file is broken or llama.cpp would refuse it.";
 
 pub(super) const TRACE: &str = "\
 Examples:
-  llt trace check spans.jsonl
-  llt trace check --rules";
+  llt trace list                    the newest traces
+  llt trace show last               the spans of the newest one
+  llt trace list --failed --since 1d
+  llt trace check                   hold the last hour to the conventions
+
+Every answer of `llt run` and `llt chat` is stored in the home, without what was said unless
+telemetry.capture_content asks for it. `llt config show telemetry.store` shows how much and how
+long; no other program is needed.";
+
+pub(super) const TRACE_LIST: &str = "\
+Examples:
+  llt trace list
+  llt trace list --since 1h --model smollm2 --longer-than 2s
+  llt trace list --failed --json
+  llt trace list --attribute gen_ai.conversation.id=c1 --text \"out of memory\"
+
+Times are UTC. --json prints one trace a line; times in it are seconds, energy is joules.";
+
+pub(super) const TRACE_SHOW: &str = "\
+Examples:
+  llt trace show last
+  llt trace show 0af76519           as much of the id as tells it from others
+  llt trace show last -v            with every attribute and event
+  llt trace show last --json        OTLP's JSON";
+
+pub(super) const TRACE_EXPORT: &str = "\
+Examples:
+  llt trace export > traces.jsonl
+  llt trace export --since 1d --failed --output failed.jsonl
+  llt trace export --signal all --output everything.jsonl
+
+Traces are exported whole. What is exported and imported elsewhere exports as the same bytes again.";
+
+pub(super) const TRACE_IMPORT: &str = "\
+Examples:
+  llt trace import traces.jsonl
+  llt trace import collector.json.gz spans.pb
+  ssh other llt trace export | llt trace import -
+
+What is imported twice lies in the store twice.";
 
 pub(super) const TRACE_CHECK: &str = "\
 Examples:
+  llt trace check                               what was stored in the last hour
+  llt trace check --since 1d
   llt trace check spans.jsonl
   llt trace check --profile v1.36 traces.json.gz metrics.pb
   cat spans.jsonl | llt trace check - --json
@@ -114,6 +154,26 @@ Examples:
 
 Exit code 1 if a rule of level violation is broken. With --json each finding is one line of JSON,
 and a last line says how much was checked.";
+
+pub(super) const METRICS: &str = "\
+Examples:
+  llt metrics
+  llt metrics --since 1h
+  llt metrics --json
+
+From sums that are kept beside the spans: times are to 9 %, one in a hundred requests took longer
+than p99. Tokens a second are output tokens by the whole time of the requests. Joules are there
+where they were measured.";
+
+pub(super) const LOGS: &str = "\
+Examples:
+  llt logs
+  llt logs --follow --level warn
+  llt logs --trace last
+  llt logs --since 1d --text \"out of memory\" --json
+
+Times are UTC; the beginning of the trace's id stands before what is said. --json prints one
+record a line.";
 
 pub(super) const GPU: &str = "\
 Examples:

@@ -4,11 +4,16 @@ use crate::printer::ColorChoice;
 use crate::setting_flags::{Everywhere, Runtime, Server, SettingFlags};
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use llamatelemetry_settings::Environment;
-use llamatelemetry_telemetry::conventions::{Profile, UnknownProfile};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 mod examples;
+mod trace;
+
+pub(crate) use trace::{
+    ExportSignal, LogLevel, LogsArgs, MetricsArgs, TraceCheckArgs, TraceCommand, TraceExportArgs,
+    TraceImportArgs, TraceListArgs, TraceQueryArgs, TraceShowArgs,
+};
 
 /// Run any GGUF model on your own machine and see what it does.
 #[derive(Debug, Parser)]
@@ -64,9 +69,15 @@ pub(crate) enum Command {
     /// GGUF files: look into them, check them
     #[command(subcommand, after_help = examples::GGUF)]
     Gguf(GgufCommand),
-    /// Recorded traces, metrics and logs: check them
+    /// The traces of this machine: list, show, check, export and import them
     #[command(subcommand, after_help = examples::TRACE)]
     Trace(TraceCommand),
+    /// What requests cost: tokens, times, errors and joules by model and operation
+    #[command(after_help = examples::METRICS)]
+    Metrics(MetricsArgs),
+    /// What was logged, by us and by llama-server
+    #[command(after_help = examples::LOGS)]
+    Logs(LogsArgs),
     /// The GPUs of this machine and what they do now
     #[command(after_help = examples::GPU)]
     Gpu(GpuArgs),
@@ -301,26 +312,6 @@ pub(crate) enum GgufCommand {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum TraceCommand {
-    /// Hold recorded telemetry to the conventions, rule by rule
-    #[command(after_help = examples::TRACE_CHECK)]
-    Check(TraceCheckArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct TraceCheckArgs {
-    /// Files of OTLP: JSON, lines of JSON or protobuf, packed with gzip or not; `-` reads stdin
-    #[arg(required_unless_present = "rules")]
-    pub(crate) files: Vec<PathBuf>,
-    /// The version of the conventions; without it each scope's own, by its schema
-    #[arg(long, value_name = "PROFILE", value_parser = profile)]
-    pub(crate) profile: Option<Profile>,
-    /// Only list the rules
-    #[arg(long, conflicts_with = "files")]
-    pub(crate) rules: bool,
-}
-
-#[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Show every setting
     #[command(after_help = examples::CONFIG_SHOW)]
@@ -344,11 +335,6 @@ pub(crate) struct GpuArgs {
 pub(crate) struct CompletionsArgs {
     /// The shell
     pub(crate) shell: clap_complete::Shell,
-}
-
-fn profile(text: &str) -> Result<Profile, String> {
-    text.parse()
-        .map_err(|error: UnknownProfile| error.to_string())
 }
 
 fn temperature(text: &str) -> Result<f64, String> {

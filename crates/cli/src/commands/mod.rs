@@ -7,7 +7,10 @@ mod config;
 mod doctor;
 mod gguf;
 mod gpu;
+mod logs;
+mod metrics;
 mod models;
+mod recorded;
 mod run;
 mod runtime;
 mod trace;
@@ -27,6 +30,8 @@ pub(crate) struct Session {
     pub(crate) printer: Printer,
     /// Where this program's own log can be had.
     pub(crate) log_tap: LogTap,
+    /// Whether all is to be told that there is.
+    pub(crate) verbose: bool,
 }
 
 impl Session {
@@ -75,6 +80,7 @@ fn execute(args: Cli, environment: Environment, printer: &Printer) -> anyhow::Re
         resolved,
         printer: printer.clone(),
         log_tap,
+        verbose: args.output.verbose > 0,
     };
     match args.command {
         Command::Run(args) => run::run(&args, &session),
@@ -83,6 +89,8 @@ fn execute(args: Cli, environment: Environment, printer: &Printer) -> anyhow::Re
         Command::Models(command) => models::models(&command, &session),
         Command::Gguf(command) => gguf::gguf(&command, &session),
         Command::Trace(command) => trace::trace(&command, &session),
+        Command::Metrics(args) => metrics::metrics(&args, &session),
+        Command::Logs(args) => logs::logs(&args, &session),
         Command::Gpu(args) => gpu::gpu(&args, &session),
         Command::Doctor => doctor::doctor(&session),
         Command::Config(command) => config::config(&command, &session),
@@ -110,6 +118,8 @@ fn add_flags(command: &Command, flags: &mut Flags) -> anyhow::Result<()> {
         | Command::Models(_)
         | Command::Gguf(_)
         | Command::Trace(_)
+        | Command::Metrics(_)
+        | Command::Logs(_)
         | Command::Gpu(_)
         | Command::Doctor
         | Command::Config(_)

@@ -14,6 +14,7 @@ mod mistakes;
 mod models;
 mod no_compiler;
 mod no_network;
+mod recorded;
 mod runtime;
 mod settings;
 mod signals;

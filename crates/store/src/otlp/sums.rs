@@ -12,7 +12,7 @@ const INPUT_TOKENS: &str = "gen_ai.usage.input_tokens";
 const CACHED_TOKENS: &str = "gen_ai.usage.cache_read.input_tokens";
 const OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
 const FIRST_CHUNK: &str = "gen_ai.response.time_to_first_chunk";
-const JOULES: &str = "llamacpp.energy.joules";
+const JOULES: &str = "llamacpp.energy";
 
 const MINUTE: u64 = 60_000_000_000;
 const ERROR: i32 = 2;

@@ -5,6 +5,11 @@ use crate::block::{self, Block, NAME, Pieces, RESOURCE, SPAN, Signal, TRACE, Val
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use prost::Message as _;
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
+/// Of more traces than this a block's filter is not asked one by one: some are in most blocks.
+const ASKED: usize = 4_096;
 
 /// What must hold of a row.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +17,10 @@ use prost::Message as _;
 pub enum Condition {
     /// It belongs to this trace.
     Trace([u8; 16]),
+    /// It belongs to one of these traces.
+    AnyTrace(BTreeSet<[u8; 16]>),
+    /// Its trace's id lies between these, both included: all that begin alike.
+    TraceWithin(RangeInclusive<[u8; 16]>),
     /// It is this span, or a log record of it.
     Span([u8; 8]),
     /// Its name (of the span, the event or the metric) is this.
@@ -69,6 +78,17 @@ impl Condition {
         };
         match self {
             Self::Trace(id) => text(TRACE, id),
+            Self::AnyTrace(ids) => {
+                if ids.len() > ASKED {
+                    return Ok(true);
+                }
+                for id in ids {
+                    if text(TRACE, id)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
             Self::Span(id) => text(SPAN, id),
             Self::Name(name) => text(NAME, name.as_bytes()),
             Self::Attribute(key, value) => {
@@ -96,6 +116,10 @@ impl Condition {
         let is_span = block.meta.signal == Signal::Traces;
         match self {
             Self::Trace(id) => by_text(block, TRACE, |text| text == id),
+            Self::AnyTrace(ids) => by_text(block, TRACE, |text| ids.contains(text)),
+            Self::TraceWithin(ids) => by_text(block, TRACE, |text| {
+                <[u8; 16]>::try_from(text).is_ok_and(|id| ids.contains(&id))
+            }),
             Self::Span(id) => by_text(block, SPAN, |text| text == id),
             Self::Name(name) => by_text(block, NAME, |text| text == name.as_bytes()),
             Self::Service(name) => by_text(block, RESOURCE, |text| {

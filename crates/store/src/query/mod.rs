@@ -5,13 +5,15 @@ mod condition;
 pub use condition::{Condition, Literal};
 
 use crate::StoreError;
-use crate::block::{self, Block, Row, Signal, TIME};
+use crate::block::{self, Block, Pieces, Row, Signal, TIME};
 use crate::otlp::{self, Request};
 use crate::reader::{Part, Snapshot};
 use crate::rollup::{RollupKey, Rollups};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// Which rows are wanted: those that meet every condition.
@@ -131,7 +133,21 @@ fn rows_of(part: &Part, query: &Query) -> Result<Vec<(u32, u64)>, StoreError> {
     })
 }
 
-impl Found<'_> {
+/// Time and trace of these rows. A row without a trace has none.
+fn ids_of(block: &Block, rows: &[u32]) -> Result<Vec<(u64, [u8; 16])>, StoreError> {
+    let times = block.values(&block.meta.numbers[TIME])?;
+    let column = &block.meta.texts[block::TRACE];
+    let (codes, dictionary) = (block.values(column)?, block.dictionary(column)?);
+    let mut pieces = Pieces::new(block);
+    let mut ids = Vec::with_capacity(rows.len());
+    for row in rows.iter().map(|row| *row as usize) {
+        let id = dictionary.string(codes[row] as usize, &mut pieces)?;
+        ids.extend(<[u8; 16]>::try_from(id).ok().map(|id| (times[row], id)));
+    }
+    Ok(ids)
+}
+
+impl<'a> Found<'a> {
     /// How many rows were found.
     pub fn len(&self) -> usize {
         self.blocks.iter().map(|(_, rows)| rows.len()).sum()
@@ -140,6 +156,37 @@ impl Found<'_> {
     /// Whether none was found.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The rows in pieces of this many, the oldest first, so that not all need be held at once.
+    /// Rows of one time stay together. What is damaged is named by the piece that meets it.
+    pub fn pieces(&self, rows: usize) -> Result<Vec<Found<'a>>, StoreError> {
+        let mut all: Vec<(u64, usize, u32)> = Vec::with_capacity(self.len());
+        for (place, (part, found)) in self.blocks.iter().enumerate() {
+            let block = part.block()?;
+            let times = block.values(&block.meta.numbers[TIME])?;
+            all.extend(found.iter().map(|row| (times[*row as usize], place, *row)));
+        }
+        all.sort_unstable();
+        let mut pieces = Vec::new();
+        let mut rest = all.as_mut_slice();
+        while !rest.is_empty() {
+            let last = rest[rows.clamp(1, rest.len()) - 1].0;
+            let count = rest.partition_point(|(time, ..)| *time <= last);
+            let (piece, after) = rest.split_at_mut(count);
+            rest = after;
+            piece.sort_unstable_by_key(|(_, place, row)| (*place, *row));
+            let blocks = piece.chunk_by(|one, next| one.1 == next.1).map(|rows| {
+                let part = self.blocks[rows[0].1].0;
+                (part, rows.iter().map(|(.., row)| *row).collect())
+            });
+            pieces.push(Found {
+                signal: self.signal,
+                blocks: blocks.collect(),
+                damaged: Vec::new(),
+            });
+        }
+        Ok(pieces)
     }
 
     /// Keeps the newest rows. `times` are those of the newest, newest first.
@@ -181,8 +228,29 @@ impl Found<'_> {
                 Err(error) => return Err(error),
             }
         }
-        all.sort_by_key(|row| row.numbers[TIME]);
+        // Among equal times by what the rows hold: the same rows come in the same order however
+        // they lie in files.
+        all.sort_by(|one, other| {
+            let by_time = one.numbers[TIME].cmp(&other.numbers[TIME]);
+            by_time.then_with(|| one.texts.cmp(&other.texts))
+        });
         Ok(all)
+    }
+
+    /// The traces that the rows belong to, that of the newest row first.
+    pub fn trace_ids(&mut self) -> Result<Vec<[u8; 16]>, StoreError> {
+        let mut all = Vec::with_capacity(self.len());
+        for (part, rows) in &self.blocks {
+            match part.block().and_then(|block| ids_of(&block, rows)) {
+                Ok(ids) => all.extend(ids),
+                Err(error @ StoreError::Damaged { .. }) => self.damaged.push(error.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
+        all.sort_unstable_by_key(|(time, id)| (Reverse(*time), *id));
+        let mut seen = BTreeSet::new();
+        all.retain(|(_, id)| seen.insert(*id));
+        Ok(all.into_iter().map(|(_, id)| id).collect())
     }
 
     fn request(&mut self) -> Result<Request, StoreError> {

@@ -5,7 +5,7 @@ mod render;
 use crate::TelemetryError;
 use crate::output::Output;
 use opentelemetry_proto::tonic::trace::v1::Span;
-use render::Tree;
+pub use render::{Detail, SpanTree};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::Write;
@@ -66,7 +66,7 @@ impl Console {
             .name(NAME.to_owned())
             .spawn(move || {
                 while let Some(spans) = theirs.next() {
-                    let text = Tree(&spans).to_string();
+                    let text = SpanTree::new(&spans, Detail::Roots).to_string();
                     // A reader that went away is no failure of ours.
                     if to
                         .write_all(text.as_bytes())

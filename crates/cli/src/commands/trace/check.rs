@@ -1,17 +1,18 @@
 //! `llt trace check`
 
 use crate::args::TraceCheckArgs;
+use crate::commands::{Session, recorded};
 use crate::outcome::ExitStatus;
 use crate::printer::{Printer, Style};
 use crate::quantity;
 use crate::table::Table;
 use anyhow::Context as _;
+use llamatelemetry_store::{Query, Signal};
 use llamatelemetry_telemetry::check::{Checked, Checker, Finding, Level, Rule, read};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
-use std::path::Path;
+use std::io;
+use std::ops::ControlFlow;
 
 /// Kinds of findings shown in the table at most.
 const ROWS: usize = 1000;
@@ -70,7 +71,8 @@ impl Gathered {
     }
 }
 
-pub(super) fn check(args: &TraceCheckArgs, printer: &Printer) -> anyhow::Result<ExitStatus> {
+pub(super) fn check(args: &TraceCheckArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let printer = &session.printer;
     let mut checker = Checker::new(args.profile);
     let mut counts = BTreeMap::<Level, u64>::new();
     let mut gathered = Gathered::default();
@@ -85,10 +87,24 @@ pub(super) fn check(args: &TraceCheckArgs, printer: &Printer) -> anyhow::Result<
         }
     };
     for path in &args.files {
-        read(open(path)?, &mut |document| {
+        read(recorded::input(path)?, &mut |document| {
             checker.check(document, &mut found);
         })
         .with_context(|| path.display().to_string())?;
+    }
+    if args.files.is_empty() {
+        let mut store = recorded::open(session)?;
+        let query = Query {
+            time: Some(recorded::since(args.since)),
+            ..Query::default()
+        };
+        for signal in Signal::ALL {
+            store.documents(signal, &query, &mut |document| {
+                checker.check(&document, &mut found);
+                ControlFlow::Continue(())
+            })?;
+        }
+        recorded::warn_of_damage(&store, session);
     }
     let extent = checker.finish(&mut found);
     written?;
@@ -109,14 +125,6 @@ pub(super) fn check(args: &TraceCheckArgs, printer: &Printer) -> anyhow::Result<
     } else {
         ExitStatus::Failed
     })
-}
-
-fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
-    if path == Path::new("-") {
-        return Ok(Box::new(BufReader::new(io::stdin())));
-    }
-    let file = File::open(path).with_context(|| path.display().to_string())?;
-    Ok(Box::new(BufReader::new(file)))
 }
 
 fn tell(gathered: &Gathered, summary: &Summary, printer: &Printer) -> io::Result<()> {

@@ -1,6 +1,10 @@
-//! `llt trace`
+//! `llt trace list|show|export|import|check`
 
 mod check;
+mod export;
+mod import;
+mod list;
+mod show;
 
 use crate::args::TraceCommand;
 use crate::commands::Session;
@@ -8,7 +12,11 @@ use crate::outcome::ExitStatus;
 
 pub(super) fn trace(command: &TraceCommand, session: &Session) -> anyhow::Result<ExitStatus> {
     match command {
+        TraceCommand::List(args) => list::list(args, session),
+        TraceCommand::Show(args) => show::show(args, session),
+        TraceCommand::Export(args) => export::export(args, session),
+        TraceCommand::Import(args) => import::import(args, session),
         TraceCommand::Check(args) if args.rules => check::rules(&session.printer),
-        TraceCommand::Check(args) => check::check(args, &session.printer),
+        TraceCommand::Check(args) => check::check(args, session),
     }
 }

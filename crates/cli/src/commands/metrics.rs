@@ -1,0 +1,137 @@
+//! `llt metrics`
+
+use super::{Session, recorded};
+use crate::args::MetricsArgs;
+use crate::outcome::ExitStatus;
+use crate::quantity;
+use crate::table::Table;
+use llamatelemetry_store::{Rollup, Signal};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+const MINUTE: u64 = 60_000_000_000;
+
+/// What the requests of one operation to one model cost. What no request states is `None`.
+#[derive(Debug, Serialize)]
+struct Figures {
+    model: String,
+    operation: String,
+    requests: u64,
+    errors: u64,
+    input_tokens: Option<u64>,
+    cached_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+    ttft_p50_seconds: Option<f64>,
+    ttft_p99_seconds: Option<f64>,
+    duration_p50_seconds: Option<f64>,
+    duration_p99_seconds: Option<f64>,
+    /// Output tokens by the whole time of the requests.
+    tokens_per_second: Option<f64>,
+    joules: Option<f64>,
+    joules_per_token: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct MetricsDocument<'a> {
+    metrics: &'a [Figures],
+}
+
+pub(crate) fn metrics(args: &MetricsArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let store = recorded::open(session)?;
+    let minutes = args.since.map(|time| {
+        let time = recorded::since(time);
+        time.start / MINUTE..time.end / MINUTE
+    });
+    let mut all: BTreeMap<(String, String), (Rollup, u64)> = BTreeMap::new();
+    for (key, sums) in store.rollups(minutes.as_ref())? {
+        let (whole, errors) = all.entry((key.model, key.operation)).or_default();
+        whole.merge(&sums);
+        *errors += if key.failed { sums.spans } else { 0 };
+    }
+    let mut figures: Vec<Figures> = all.into_iter().map(figures_of).collect();
+    figures.sort_by_key(|figures| std::cmp::Reverse(figures.requests));
+    let printer = &session.printer;
+    if printer.is_json() {
+        printer.document(&MetricsDocument { metrics: &figures })?;
+    } else if !figures.is_empty() {
+        printer.table(&table(&figures))?;
+    } else if store.is_empty(Signal::Traces) {
+        recorded::say_empty("requests", session);
+    } else {
+        printer.say("no request was stored in that time");
+    }
+    recorded::warn_of_damage(&store, session);
+    Ok(ExitStatus::Done)
+}
+
+fn figures_of(((model, operation), (sums, errors)): ((String, String), (Rollup, u64))) -> Figures {
+    // The sums count what is stated; where nothing is, they are 0.
+    let known = |sum: u64| (sum > 0).then_some(sum);
+    let seconds = |nanos: f64| nanos / 1e9;
+    let output = known(sums.output_tokens);
+    let joules = known(sums.microjoules).map(|sum| sum as f64 / 1e6);
+    let time = known(sums.duration.sum()).map(|sum| seconds(sum as f64));
+    Figures {
+        model,
+        operation,
+        requests: sums.spans,
+        errors,
+        input_tokens: known(sums.input_tokens),
+        cached_tokens: known(sums.cached_tokens),
+        output_tokens: output,
+        ttft_p50_seconds: sums.first_chunk.quantile(0.5).map(seconds),
+        ttft_p99_seconds: sums.first_chunk.quantile(0.99).map(seconds),
+        duration_p50_seconds: sums.duration.quantile(0.5).map(seconds),
+        duration_p99_seconds: sums.duration.quantile(0.99).map(seconds),
+        tokens_per_second: output.zip(time).map(|(tokens, time)| tokens as f64 / time),
+        joules,
+        joules_per_token: joules.zip(output).map(|(sum, tokens)| sum / tokens as f64),
+    }
+}
+
+fn table(all: &[Figures]) -> Table {
+    let energy = all.iter().any(|figures| figures.joules.is_some());
+    let mut table = Table::new()
+        .left("model")
+        .left("operation")
+        .right("requests")
+        .right("errors")
+        .right("in")
+        .right("cached")
+        .right("out")
+        .right("ttft p50")
+        .right("p99")
+        .right("time p50")
+        .right("p99")
+        .right("tokens/s");
+    if energy {
+        table = table.right("joules").right("J/token");
+    }
+    let count = |count: Option<u64>| count.map(|count| count.to_string()).unwrap_or_default();
+    let time = |time: Option<f64>| time.map(quantity::seconds).unwrap_or_default();
+    for figures in all {
+        let rate = figures.tokens_per_second.map(|rate| format!("{rate:.1}"));
+        let mut row = vec![
+            figures.model.clone(),
+            figures.operation.clone(),
+            figures.requests.to_string(),
+            figures.errors.to_string(),
+            count(figures.input_tokens),
+            count(figures.cached_tokens),
+            count(figures.output_tokens),
+            time(figures.ttft_p50_seconds),
+            time(figures.ttft_p99_seconds),
+            time(figures.duration_p50_seconds),
+            time(figures.duration_p99_seconds),
+            rate.unwrap_or_default(),
+        ];
+        if energy {
+            let joules = figures.joules.map(|joules| format!("{joules:.1}"));
+            row.push(joules.unwrap_or_default());
+            let each = figures.joules_per_token.map(|each| format!("{each:.3}"));
+            row.push(each.unwrap_or_default());
+        }
+        table.row(row);
+    }
+    table
+}

@@ -1,0 +1,355 @@
+//! `llt trace list|show|export|import`, `llt metrics` and `llt logs` on a store with known rows.
+
+use crate::llt::{Llt, assert_ran, assert_text};
+
+const CHAT: &str = "0af7651916cd43dd8448eb211c80319c";
+const FAILED: &str = "0af765ffffffffffffffffffffffffff";
+/// 2026-11-18 14:26:40, ms since 1970.
+const BEGAN: u64 = 1_795_000_000_000;
+
+/// A span; times in ms after [`BEGAN`].
+struct Span<'a> {
+    trace: &'a str,
+    id: u64,
+    parent: Option<u64>,
+    name: &'a str,
+    times: (u64, u64),
+    attributes: &'a str,
+    more: &'a str,
+}
+
+impl Span<'_> {
+    fn json(&self) -> String {
+        let parent = self.parent.map(|id| format!("{id:016x}"));
+        format!(
+            r#"{{"traceId":"{}","spanId":"{:016x}","parentSpanId":"{}","name":"{}","kind":3,
+            "startTimeUnixNano":"{}000000","endTimeUnixNano":"{}000000","attributes":[{}]{}}}"#,
+            self.trace,
+            self.id,
+            parent.unwrap_or_default(),
+            self.name,
+            BEGAN + self.times.0,
+            BEGAN + self.times.1,
+            self.attributes,
+            self.more,
+        )
+    }
+}
+
+fn text(key: &str, value: &str) -> String {
+    format!(r#"{{"key":"{key}","value":{{"stringValue":"{value}"}}}}"#)
+}
+
+fn whole(key: &str, value: u64) -> String {
+    format!(r#"{{"key":"{key}","value":{{"intValue":"{value}"}}}}"#)
+}
+
+fn float(key: &str, value: &str) -> String {
+    format!(r#"{{"key":"{key}","value":{{"doubleValue":{value}}}}}"#)
+}
+
+/// Spans of two traces, two log records and a point, as OTLP's JSON in lines.
+fn telemetry() -> String {
+    let request = [
+        text("gen_ai.operation.name", "chat"),
+        text("gen_ai.request.model", "smollm2"),
+    ];
+    let answered = [
+        request.join(","),
+        whole("gen_ai.usage.input_tokens", 36),
+        whole("gen_ai.usage.output_tokens", 48),
+        float("gen_ai.response.time_to_first_chunk", "0.067"),
+        float("llamacpp.energy", "2.5"),
+        r#"{"key":"gen_ai.response.finish_reasons","value":{"arrayValue":{"values":[{"stringValue":"stop"}]}}}"#.to_owned(),
+    ]
+    .join(",");
+    let failed = [request.join(","), text("error.type", "server_error")].join(",");
+    let chat = |id, parent, name, times, attributes| Span {
+        trace: CHAT,
+        id,
+        parent,
+        name,
+        times,
+        attributes,
+        more: "",
+    };
+    let slot = whole("llamacpp.slot.id", 0);
+    let event = format!(
+        r#","events":[{{"timeUnixNano":"{}000000","name":"llamacpp.first_token"}}]"#,
+        BEGAN + 67
+    );
+    let spans = [
+        Span {
+            more: &event,
+            ..chat(1, None, "chat smollm2", (0, 537), &answered)
+        },
+        chat(2, Some(1), "queue", (0, 2), &slot),
+        chat(3, Some(1), "prefill", (2, 67), ""),
+        chat(4, Some(1), "decode", (67, 537), ""),
+        Span {
+            trace: FAILED,
+            id: 5,
+            parent: None,
+            name: "chat smollm2",
+            times: (60_000, 62_500),
+            attributes: &failed,
+            more: r#","status":{"code":2,"message":"out of memory"}"#,
+        },
+    ];
+    let spans: Vec<String> = spans.iter().map(Span::json).collect();
+    let log = |ms: u64, severity: u32, said: &str, more: &str| {
+        format!(
+            r#"{{"timeUnixNano":"{}000000","severityNumber":{severity},"body":{{"stringValue":"{said}"}}{more}}}"#,
+            BEGAN + ms
+        )
+    };
+    let in_trace = format!(r#","traceId":"{CHAT}","spanId":"{:016x}""#, 1);
+    let logs = [
+        log(1, 9, "slot 0 works", &in_trace),
+        log(62_500, 17, "CUDA error: out of memory", ""),
+    ];
+    let resource =
+        r#""resource":{"attributes":[{"key":"service.name","value":{"stringValue":"tests"}}]}"#;
+    let point = format!(
+        r#"{{"name":"hw.power","unit":"W","gauge":{{"dataPoints":[{{"timeUnixNano":"{BEGAN}000000","asDouble":72.5}}]}}}}"#
+    );
+    let lines = [
+        format!(
+            r#"{{"resourceSpans":[{{{resource},"scopeSpans":[{{"scope":{{"name":"x"}},"spans":[{}]}}]}}]}}"#,
+            spans.join(",")
+        ),
+        format!(
+            r#"{{"resourceMetrics":[{{{resource},"scopeMetrics":[{{"scope":{{"name":"x"}},"metrics":[{point}]}}]}}]}}"#
+        ),
+        format!(
+            r#"{{"resourceLogs":[{{{resource},"scopeLogs":[{{"scope":{{"name":"x"}},"logRecords":[{}]}}]}}]}}"#,
+            logs.join(",")
+        ),
+    ];
+    lines.map(|line| line.replace('\n', " ")).join("\n")
+}
+
+/// A home with the telemetry above in its store.
+fn stored() -> Llt {
+    let llt = Llt::new();
+    let ran = llt.run_with_input(&["trace", "import", "-"], &telemetry());
+    assert_eq!(
+        ran.stderr,
+        "imported 5 spans, 1 metric point, 2 log records\n",
+        "{}",
+        ran.text()
+    );
+    assert_eq!(ran.code, Some(0));
+    llt
+}
+
+#[test]
+fn traces_are_listed_newest_first() {
+    let llt = stored();
+    assert_ran!(llt.run(&["trace", "list"]));
+    let ran = llt.run(&["trace", "list", "--json"]);
+    let lines: Vec<serde_json::Value> = ran
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0]["trace_id"], FAILED);
+    assert_eq!(lines[0]["failed"], true);
+    assert_eq!(lines[0]["input_tokens"], serde_json::Value::Null);
+    assert_eq!(lines[1]["started_at"], "2026-11-18T14:26:40.000000000Z");
+    assert_eq!(lines[1]["joules"], 2.5);
+    assert_eq!(lines[1]["spans"], 4);
+}
+
+#[test]
+fn a_query_finds_what_meets_all_of_it() {
+    let llt = stored();
+    let found = |query: &[&str]| {
+        let args = [&["trace", "list", "--json"], query].concat();
+        let ran = llt.run(&args);
+        assert_eq!(ran.code, Some(0), "{}", ran.text());
+        let ids = ran.stdout.lines().map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            line["trace_id"].as_str().unwrap().to_owned()
+        });
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(found(&["--limit", "1"]), [FAILED]);
+    assert_eq!(found(&["--failed"]), [FAILED]);
+    assert_eq!(found(&["--longer-than", "2s"]), [FAILED]);
+    assert_eq!(found(&["--text", "OUT of memory"]), [FAILED]);
+    assert_eq!(
+        found(&["--attribute", "gen_ai.usage.input_tokens=36"]),
+        [CHAT]
+    );
+    assert_eq!(found(&["--attribute", "llamacpp.slot.id=0"]), [CHAT]);
+    assert_eq!(
+        found(&["--model", "smollm2", "--operation", "chat"]),
+        [FAILED, CHAT]
+    );
+    assert_eq!(found(&["--model", "smollm2", "--failed"]), [FAILED]);
+    assert_eq!(found(&["--model", "other"]), [""; 0]);
+    assert_eq!(found(&["--since", "1s"]), [""; 0]);
+    assert_ran!(llt.run(&["trace", "list", "--model", "other"]));
+    let ran = llt.run(&["trace", "list", "--since", "soon"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.text());
+}
+
+#[test]
+fn a_trace_is_shown_as_a_tree() {
+    let llt = stored();
+    assert_ran!(llt.run(&["trace", "show", "0af76519"]));
+    assert_ran!(llt.run(&["trace", "show", "last"]));
+    let ran = llt.run(&["trace", "show", CHAT, "-v"]);
+    assert_text!(ran.stdout);
+    let json = llt.run(&["trace", "show", "last", "--json"]).json();
+    let span = &json["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
+    assert_eq!(span["traceId"], FAILED);
+}
+
+#[test]
+fn ids_that_name_no_one_trace() {
+    let llt = stored();
+    assert_ran!(llt.run(&["trace", "show", "0af765"]));
+    assert_ran!(llt.run(&["trace", "show", "beef"]));
+    assert_ran!(llt.run(&["trace", "show", "newest"]));
+}
+
+#[test]
+fn what_is_exported_and_imported_exports_alike() {
+    let llt = stored();
+    let all = ["trace", "export", "--signal", "all"];
+    let first = llt.run(&all);
+    assert_eq!((first.code, first.stdout.lines().count()), (Some(0), 3));
+    let other = Llt::new();
+    let ran = other.run_with_input(&["trace", "import", "-", "--json"], &first.stdout);
+    assert_eq!(ran.json()["imported"]["spans"], 5);
+    assert!(other.run(&all).stdout == first.stdout);
+
+    // A query takes whole traces, and of logs those of the traces.
+    let chosen = llt.run(&[
+        "trace",
+        "export",
+        "--signal",
+        "all",
+        "--text",
+        "first_token",
+    ]);
+    assert_eq!(chosen.stdout.matches("spanId").count(), 4 + 1);
+    assert!(!chosen.stdout.contains(FAILED));
+    assert_ran!(llt.run(&["trace", "export", "--output", "traces.jsonl"]));
+    let written = std::fs::read_to_string(llt.root().join("traces.jsonl")).unwrap();
+    assert_eq!(written, llt.run(&["trace", "export"]).stdout);
+    assert_ran!(llt.run(&["trace", "export", "--output", "none/traces.jsonl"]));
+}
+
+#[test]
+fn the_store_is_checked_without_a_file() {
+    let llt = stored();
+    let ran = llt.run(&["trace", "check", "--since", "36500d", "--json"]);
+    let last = ran.stdout.lines().last().unwrap();
+    let last: serde_json::Value = serde_json::from_str(last).unwrap();
+    assert_eq!(last["checked"]["spans"], 5);
+    assert_eq!(last["checked"]["points"], 1);
+    assert_eq!(last["checked"]["logs"], 2);
+}
+
+#[test]
+fn metrics_are_sums_over_requests() {
+    let llt = stored();
+    assert_text!(llt.run(&["metrics"]).stdout);
+    let json = llt.run(&["metrics", "--json"]).json();
+    let chat = &json["metrics"][0];
+    assert_eq!(chat["requests"], 2);
+    assert_eq!(chat["errors"], 1);
+    assert_eq!(chat["joules"], 2.5);
+    assert_eq!(chat["cached_tokens"], serde_json::Value::Null);
+    assert_ran!(llt.run(&["metrics", "--since", "1m"]));
+}
+
+#[test]
+fn logs_are_lines() {
+    let llt = stored();
+    assert_ran!(llt.run(&["logs"]));
+    for query in [
+        &["--level", "error"][..],
+        &["--text", "cuda"],
+        &["--limit", "1"],
+    ] {
+        let ran = llt.run(&[&["logs"], query].concat());
+        assert_eq!(ran.stdout.lines().count(), 1, "{}", ran.text());
+        assert!(ran.stdout.contains("CUDA error"), "{}", ran.text());
+    }
+    let ran = llt.run(&["logs", "--trace", "0af76519", "--json"]);
+    let line: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(line["body"], "slot 0 works");
+    assert_eq!(line["level"], "INFO");
+    assert_eq!(line["trace_id"], CHAT);
+    assert_eq!(line["service"], "tests");
+}
+
+#[test]
+fn what_comes_later_is_followed() {
+    use std::io::{BufRead as _, BufReader};
+    let llt = stored();
+    let args = ["logs", "--follow", "--json"];
+    let mut child = llt
+        .command(&args)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for said in ["slot 0 works", "CUDA error"] {
+        assert!(lines.next().unwrap().unwrap().contains(said));
+    }
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    let late = format!(
+        r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"timeUnixNano":"{}","body":{{"stringValue":"late"}}}}]}}]}}]}}"#,
+        now.as_nanos()
+    );
+    assert_eq!(
+        llt.run_with_input(&["trace", "import", "-", "-q"], &late)
+            .code,
+        Some(0)
+    );
+    assert!(lines.next().unwrap().unwrap().contains("late"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn an_empty_store_says_so() {
+    let llt = Llt::new();
+    for args in [&["trace", "list"][..], &["metrics"], &["logs"]] {
+        let ran = llt.run(args);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""));
+        assert!(ran.stderr.contains("are stored yet"), "{}", ran.text());
+    }
+    assert_ran!(llt.run(&["trace", "show", "last"]));
+    let off = Llt::new().with("LLAMATELEMETRY_STORE", "false");
+    assert_ran!(off.run(&["trace", "list"]));
+}
+
+#[test]
+fn damaged_files_are_named_and_the_rest_is_read() {
+    let llt = stored();
+    let store = llt.home.home().store();
+    std::fs::write(store.join("blocks/broken.blocks"), b"no blocks").unwrap();
+    let ran = llt.run(&["trace", "list"]);
+    assert_eq!((ran.code, ran.stdout.lines().count()), (Some(0), 3));
+    assert_text!(ran.stderr);
+    for args in [
+        &["trace", "show", "last"][..],
+        &["trace", "export"],
+        &["metrics"],
+        &["logs"],
+        &["trace", "check", "--since", "36500d"],
+    ] {
+        let ran = llt.run(args);
+        assert!(ran.stderr.contains("broken.blocks"), "{}", ran.text());
+        assert!(!ran.stdout.is_empty() || args.contains(&"check"));
+    }
+}
