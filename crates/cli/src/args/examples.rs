@@ -161,9 +161,9 @@ Examples:
   llt metrics --since 1h
   llt metrics --json
 
-From sums that are kept beside the spans: times are to 9 %, one in a hundred requests took longer
-than p99. Tokens a second are output tokens by the whole time of the requests. Joules are there
-where they were measured.";
+From sums that are kept beside the spans. Times and rates are of requests that were answered: p50
+and p99 to 5 %, tokens a second as output tokens by the whole time of the requests. Joules are
+there where they were measured.";
 
 pub(super) const LOGS: &str = "\
 Examples:

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 
 const MINUTE: u64 = 60_000_000_000;
 
-/// What the requests of one operation to one model cost. What no request states is `None`.
+/// What the requests of one operation to one model cost. What no request states is `None`; times
+/// are of those that were answered.
 #[derive(Debug, Serialize)]
 struct Figures {
     model: String,
@@ -25,7 +26,7 @@ struct Figures {
     ttft_p99_seconds: Option<f64>,
     duration_p50_seconds: Option<f64>,
     duration_p99_seconds: Option<f64>,
-    /// Output tokens by the whole time of the requests.
+    /// Output tokens by the whole time of the requests, of those that were answered.
     tokens_per_second: Option<f64>,
     joules: Option<f64>,
     joules_per_token: Option<f64>,
@@ -42,11 +43,15 @@ pub(crate) fn metrics(args: &MetricsArgs, session: &Session) -> anyhow::Result<E
         let time = recorded::since(time);
         time.start / MINUTE..time.end / MINUTE
     });
-    let mut all: BTreeMap<(String, String), (Rollup, u64)> = BTreeMap::new();
+    let mut all: BTreeMap<(String, String), Sums> = BTreeMap::new();
     for (key, sums) in store.rollups(minutes.as_ref())? {
-        let (whole, errors) = all.entry((key.model, key.operation)).or_default();
-        whole.merge(&sums);
-        *errors += if key.failed { sums.spans } else { 0 };
+        let of = all.entry((key.model, key.operation)).or_default();
+        let part = if key.failed {
+            &mut of.failed
+        } else {
+            &mut of.answered
+        };
+        part.merge(&sums);
     }
     let mut figures: Vec<Figures> = all.into_iter().map(figures_of).collect();
     figures.sort_by_key(|figures| std::cmp::Reverse(figures.requests));
@@ -64,26 +69,35 @@ pub(crate) fn metrics(args: &MetricsArgs, session: &Session) -> anyhow::Result<E
     Ok(ExitStatus::Done)
 }
 
-fn figures_of(((model, operation), (sums, errors)): ((String, String), (Rollup, u64))) -> Figures {
+/// Sums over requests, by their outcome.
+#[derive(Default)]
+struct Sums {
+    answered: Rollup,
+    failed: Rollup,
+}
+
+fn figures_of(((model, operation), sums): ((String, String), Sums)) -> Figures {
+    let Sums { answered, failed } = sums;
     // The sums count what is stated; where nothing is, they are 0.
     let known = |sum: u64| (sum > 0).then_some(sum);
     let seconds = |nanos: f64| nanos / 1e9;
-    let output = known(sums.output_tokens);
-    let joules = known(sums.microjoules).map(|sum| sum as f64 / 1e6);
-    let time = known(sums.duration.sum()).map(|sum| seconds(sum as f64));
+    let output = known(answered.output_tokens + failed.output_tokens);
+    let joules = known(answered.microjoules + failed.microjoules).map(|sum| sum as f64 / 1e6);
+    let time = known(answered.duration.sum()).map(|sum| seconds(sum as f64));
+    let rate = known(answered.output_tokens).zip(time);
     Figures {
         model,
         operation,
-        requests: sums.spans,
-        errors,
-        input_tokens: known(sums.input_tokens),
-        cached_tokens: known(sums.cached_tokens),
+        requests: answered.spans + failed.spans,
+        errors: failed.spans,
+        input_tokens: known(answered.input_tokens + failed.input_tokens),
+        cached_tokens: known(answered.cached_tokens + failed.cached_tokens),
         output_tokens: output,
-        ttft_p50_seconds: sums.first_chunk.quantile(0.5).map(seconds),
-        ttft_p99_seconds: sums.first_chunk.quantile(0.99).map(seconds),
-        duration_p50_seconds: sums.duration.quantile(0.5).map(seconds),
-        duration_p99_seconds: sums.duration.quantile(0.99).map(seconds),
-        tokens_per_second: output.zip(time).map(|(tokens, time)| tokens as f64 / time),
+        ttft_p50_seconds: answered.first_chunk.quantile(0.5).map(seconds),
+        ttft_p99_seconds: answered.first_chunk.quantile(0.99).map(seconds),
+        duration_p50_seconds: answered.duration.quantile(0.5).map(seconds),
+        duration_p99_seconds: answered.duration.quantile(0.99).map(seconds),
+        tokens_per_second: rate.map(|(tokens, time)| tokens as f64 / time),
         joules,
         joules_per_token: joules.zip(output).map(|(sum, tokens)| sum / tokens as f64),
     }

@@ -99,6 +99,50 @@ fn spans_go_to_stderr() {
 }
 
 #[test]
+fn what_was_answered_lies_in_the_store() {
+    let llt = with_model();
+    for _ in 0..2 {
+        let ran = llt.run(&["run", "./proof.gguf", "hi", "-n", "5", "--temperature", "0"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.text());
+    }
+    let listed = llt.run(&["trace", "list", "--json", "--model", "proof"]);
+    let traces: Vec<serde_json::Value> = listed
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(traces.len(), 2, "{}", listed.text());
+    assert!(traces[0]["started_at"].as_str() > traces[1]["started_at"].as_str());
+    for trace in &traces {
+        assert_eq!(trace["name"], "chat proof");
+        assert_eq!(trace["input_tokens"], 4);
+        assert_eq!(trace["output_tokens"], 5);
+        assert_eq!(trace["finish_reasons"][0], "length");
+        assert!(trace["ttft_seconds"].as_f64() < trace["duration_seconds"].as_f64());
+    }
+    let newest = traces[0]["trace_id"].as_str().unwrap();
+    let shown = llt.run(&["trace", "show", &newest[..12]]);
+    for part in ["chat proof", "queue", "prefill", "decode", newest] {
+        assert!(shown.stdout.contains(part), "{part}: {}", shown.text());
+    }
+
+    let exported = llt.run(&["trace", "export", "--signal", "all"]).stdout;
+    let other = Llt::new();
+    let ran = other.run_with_input(&["trace", "import", "-"], &exported);
+    assert_eq!(ran.code, Some(0), "{}", ran.text());
+    let again = other.run(&["trace", "export", "--signal", "all"]).stdout;
+    assert!(again == exported, "{exported}\n{again}");
+
+    let metrics = llt.run(&["metrics", "--since", "1h", "--json"]).json();
+    assert_eq!(metrics["metrics"][0]["requests"], 2);
+    assert_eq!(metrics["metrics"][0]["output_tokens"], 10);
+    let logs = llt.run(&["logs", "--trace", newest]);
+    assert!(logs.stdout.contains(&newest[..8]), "{}", logs.text());
+    let checked = llt.run(&["trace", "check"]);
+    assert_eq!(checked.code, Some(0), "{}", checked.text());
+}
+
+#[test]
 fn a_conversation_from_a_pipe() {
     let llt = with_model();
     let said = "hi\n\n/system be brief\n/system\n/nonsense\nhi again\n/clear\n/exit\nnot read\n";

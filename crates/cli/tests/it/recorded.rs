@@ -4,7 +4,7 @@ use crate::llt::{Llt, assert_ran, assert_text};
 
 const CHAT: &str = "0af7651916cd43dd8448eb211c80319c";
 const FAILED: &str = "0af765ffffffffffffffffffffffffff";
-/// 2026-11-18 14:26:40, ms since 1970.
+/// 2026-11-18 11:06:40, ms since 1970.
 const BEGAN: u64 = 1_795_000_000_000;
 
 /// A span; times in ms after [`BEGAN`].
@@ -157,7 +157,7 @@ fn traces_are_listed_newest_first() {
     assert_eq!(lines[0]["trace_id"], FAILED);
     assert_eq!(lines[0]["failed"], true);
     assert_eq!(lines[0]["input_tokens"], serde_json::Value::Null);
-    assert_eq!(lines[1]["started_at"], "2026-11-18T14:26:40.000000000Z");
+    assert_eq!(lines[1]["started_at"], "2026-11-18T11:06:40.000000000Z");
     assert_eq!(lines[1]["joules"], 2.5);
     assert_eq!(lines[1]["spans"], 4);
 }

@@ -46,6 +46,14 @@ fn conditions_find_what_a_walk_finds() {
             Condition::Trace(8_u128.to_be_bytes()),
             Box::new(|n| n / 4 == 7),
         ),
+        (
+            Condition::AnyTrace([8_u128.to_be_bytes(), 10_u128.to_be_bytes()].into()),
+            Box::new(|n| [7, 9].contains(&(n / 4))),
+        ),
+        (
+            Condition::TraceWithin(8_u128.to_be_bytes()..=9_u128.to_be_bytes()),
+            Box::new(|n| [7, 8].contains(&(n / 4))),
+        ),
         (Condition::Span(9_u64.to_be_bytes()), Box::new(|n| n == 8)),
         (Condition::Name("chat smollm2".into()), Box::new(|_| true)),
         (Condition::Name("chat".into()), Box::new(|_| false)),
@@ -160,4 +168,35 @@ fn sums_are_those_of_the_spans() {
         of("smollm2", true).spans,
         (0..1_000).filter(|n| n % 5 != 0 && n % 11 == 0).count() as u64
     );
+}
+
+#[test]
+fn pieces_hold_every_row_once_and_in_order() {
+    let (_folder, _writer, snapshot) = store(1_000);
+    let found = snapshot.find(Signal::Traces, &Query::default()).unwrap();
+    for rows in [0, 1, 7, 1_000, usize::MAX] {
+        let pieces = found.pieces(rows).unwrap();
+        assert_eq!(pieces.len(), 1_000_usize.div_ceil(rows.clamp(1, 1_000)));
+        let spans: Vec<Span> = pieces
+            .into_iter()
+            .flat_map(|mut piece| spans(piece.traces().unwrap()))
+            .collect();
+        assert!(spans == (0..1_000).map(chat).collect::<Vec<_>>(), "{rows}");
+    }
+}
+
+#[test]
+fn traces_are_named_newest_first() {
+    let (_folder, _writer, snapshot) = store(1_000);
+    let query = Query {
+        limit: Some(10),
+        ..Query::default()
+    };
+    let ids = snapshot
+        .find(Signal::Traces, &query)
+        .unwrap()
+        .trace_ids()
+        .unwrap();
+    let expected = [250_u128, 249, 248].map(u128::to_be_bytes);
+    assert_eq!(ids, expected);
 }
