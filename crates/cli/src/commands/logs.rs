@@ -27,7 +27,7 @@ pub(crate) fn logs(args: &LogsArgs, session: &Session) -> anyhow::Result<ExitSta
     }
     recorded::warn_of_damage(&store, session);
     if args.follow {
-        return follow(&reader, query, lines, session);
+        return follow(&reader, query, &lines, session);
     }
     if lines.is_empty() && !printer.is_json() {
         if store.is_empty(Signal::Logs) {
@@ -77,11 +77,11 @@ fn severity(level: LogLevel) -> u64 {
 fn follow(
     reader: &Reader,
     mut query: Query,
-    printed: Vec<LogLine>,
+    printed: &[LogLine],
     session: &Session,
 ) -> anyhow::Result<ExitStatus> {
     let mut seen: BTreeMap<String, u64> = BTreeMap::new();
-    for line in &printed {
+    for line in printed {
         seen.insert(serde_json::to_string(line)?, line.time.0);
     }
     // What is older than the oldest line above was left out on purpose.

@@ -105,7 +105,7 @@ fn what_was_answered_lies_in_the_store() {
         let ran = llt.run(&["run", "./proof.gguf", "hi", "-n", "5", "--temperature", "0"]);
         assert_eq!(ran.code, Some(0), "{}", ran.text());
     }
-    let listed = llt.run(&["trace", "list", "--json", "--model", "proof"]);
+    let listed = llt.run(&["trace", "list", "--json", "--operation", "chat"]);
     let traces: Vec<serde_json::Value> = listed
         .stdout
         .lines()

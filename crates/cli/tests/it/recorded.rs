@@ -48,7 +48,7 @@ fn float(key: &str, value: &str) -> String {
     format!(r#"{{"key":"{key}","value":{{"doubleValue":{value}}}}}"#)
 }
 
-/// Spans of two traces, two log records and a point, as OTLP's JSON in lines.
+/// Spans of two traces, two log records and four points, as OTLP's JSON in lines.
 fn telemetry() -> String {
     let request = [
         text("gen_ai.operation.name", "chat"),
@@ -110,8 +110,23 @@ fn telemetry() -> String {
     ];
     let resource =
         r#""resource":{"attributes":[{"key":"service.name","value":{"stringValue":"tests"}}]}"#;
-    let point = format!(
-        r#"{{"name":"hw.power","unit":"W","gauge":{{"dataPoints":[{{"timeUnixNano":"{BEGAN}000000","asDouble":72.5}}]}}}}"#
+    // Figures of which a careless reader loses the last digit.
+    let points = [
+        "13651.877133105801",
+        "16129.032258064515",
+        "0.000045820000000000004",
+        "5e-324",
+    ];
+    let points: Vec<String> = (0..)
+        .zip(points)
+        .map(|(ms, value)| {
+            let time = BEGAN + ms;
+            format!(r#"{{"timeUnixNano":"{time}000000","asDouble":{value}}}"#)
+        })
+        .collect();
+    let metric = format!(
+        r#"{{"name":"hw.power","unit":"W","gauge":{{"dataPoints":[{}]}}}}"#,
+        points.join(",")
     );
     let lines = [
         format!(
@@ -119,7 +134,7 @@ fn telemetry() -> String {
             spans.join(",")
         ),
         format!(
-            r#"{{"resourceMetrics":[{{{resource},"scopeMetrics":[{{"scope":{{"name":"x"}},"metrics":[{point}]}}]}}]}}"#
+            r#"{{"resourceMetrics":[{{{resource},"scopeMetrics":[{{"scope":{{"name":"x"}},"metrics":[{metric}]}}]}}]}}"#
         ),
         format!(
             r#"{{"resourceLogs":[{{{resource},"scopeLogs":[{{"scope":{{"name":"x"}},"logRecords":[{}]}}]}}]}}"#,
@@ -135,7 +150,7 @@ fn stored() -> Llt {
     let ran = llt.run_with_input(&["trace", "import", "-"], &telemetry());
     assert_eq!(
         ran.stderr,
-        "imported 5 spans, 1 metric point, 2 log records\n",
+        "imported 5 spans, 4 metric points, 2 log records\n",
         "{}",
         ran.text()
     );
@@ -251,7 +266,7 @@ fn the_store_is_checked_without_a_file() {
     let last = ran.stdout.lines().last().unwrap();
     let last: serde_json::Value = serde_json::from_str(last).unwrap();
     assert_eq!(last["checked"]["spans"], 5);
-    assert_eq!(last["checked"]["points"], 1);
+    assert_eq!(last["checked"]["points"], 4);
     assert_eq!(last["checked"]["logs"], 2);
 }
 

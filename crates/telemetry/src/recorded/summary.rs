@@ -8,6 +8,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde::Serialize;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A trace in one line. What no span states is `None`.
@@ -23,7 +24,7 @@ pub struct TraceSummary {
     pub name: String,
     /// `service.name` of that span.
     pub service: Option<String>,
-    /// The model of its first request.
+    /// The model of its first request, or of what else it does with one: its load.
     pub model: Option<String>,
     /// The operation of its first request: `chat`.
     pub operation: Option<String>,
@@ -85,7 +86,7 @@ impl Summaries {
         let mut all: Vec<TraceSummary> = traces
             .filter_map(|(id, spans)| summary(&id, spans))
             .collect();
-        all.sort_by(|one, other| other.started_at.cmp(&one.started_at));
+        all.sort_by_key(|trace| Reverse(trace.started_at));
         all
     }
 }
@@ -133,7 +134,7 @@ fn summary(id: &[u8], mut spans: Vec<Brief>) -> Option<TraceSummary> {
         duration_seconds: end.saturating_sub(start) as f64 / 1e9,
         name: root.name.clone(),
         service: root.service.clone(),
-        model: requests().find_map(|span| span.model.clone()),
+        model: spans.iter().find_map(|span| span.model.clone()),
         operation: requests().find_map(|span| span.operation.clone()),
         input_tokens: sum(requests().map(|span| span.tokens.0)),
         output_tokens: sum(requests().map(|span| span.tokens.1)),
