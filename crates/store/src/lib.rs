@@ -13,6 +13,7 @@
               and what is read from a disk is checked against those bounds"
 )]
 
+mod answer;
 mod block;
 mod codec;
 mod compact;

@@ -1,6 +1,7 @@
 //! Appends of one process: a journal that is synced before the answer, and blocks made of it.
 
 use crate::StoreError;
+use crate::answer::{Answer, Promise, lock};
 use crate::block::{Builder, Builders, Signal};
 use crate::folder::{BLOCKS, Folder, JOURNAL};
 use crate::journal::{self, Journal, LARGEST_REQUEST};
@@ -38,7 +39,7 @@ struct Queue {
     bytes: usize,
     closed: bool,
     /// Who waits until all so far lies in blocks.
-    seals: Vec<Arc<Answer>>,
+    seals: Vec<Promise>,
 }
 
 /// A request on its way to the disk.
@@ -47,45 +48,31 @@ struct Waiting {
     signal: Signal,
     payload: Vec<u8>,
     request: Request,
-    answer: Arc<Answer>,
+    promise: Promise,
 }
 
-/// What became of a request.
-#[derive(Debug, Default)]
-struct Answer {
-    outcome: Mutex<Option<Result<(), StoreError>>>,
-    given: Condvar,
-}
+/// Closes the queue when its thread ends, however it ends.
+struct Closing<'a>(&'a Shared);
 
-impl Answer {
-    fn give(&self, outcome: Result<(), StoreError>) {
-        *lock(&self.outcome) = Some(outcome);
-        self.given.notify_all();
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        let mut queue = lock(&self.0.queue);
+        queue.closed = true;
+        let left = (
+            std::mem::take(&mut queue.waiting),
+            std::mem::take(&mut queue.seals),
+        );
+        drop(queue);
+        self.0.changed.notify_all();
+        drop(left);
     }
-
-    fn wait(&self) -> Result<(), StoreError> {
-        let mut outcome = lock(&self.outcome);
-        loop {
-            if let Some(outcome) = outcome.take() {
-                return outcome;
-            }
-            outcome = self
-                .given
-                .wait(outcome)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A journal's rows, to be made into blocks.
 struct Sealing {
     journal: PathBuf,
     builders: Builders,
-    told: Vec<Arc<Answer>>,
+    told: Vec<Promise>,
 }
 
 impl Writer {
@@ -155,9 +142,12 @@ impl Writer {
 
     /// Makes blocks of all that was appended so far and returns once they are on the disk.
     pub fn seal(&self) -> Result<(), StoreError> {
-        let answer = Arc::new(Answer::default());
+        let (promise, answer) = Promise::new();
         let mut queue = lock(&self.shared.queue);
-        queue.seals.push(answer.clone());
+        if queue.closed {
+            return Err(shut_down());
+        }
+        queue.seals.push(promise);
         drop(queue);
         self.shared.changed.notify_all();
         answer.wait()
@@ -174,21 +164,20 @@ impl Writer {
             request: Request::decode(signal, &payload)?,
             signal,
             payload,
-            answer: Arc::default(),
+            promise: Promise::default(),
         })
     }
 
     fn push(
         &self,
         mut queue: MutexGuard<'_, Queue>,
-        waiting: Waiting,
+        mut waiting: Waiting,
     ) -> Result<Arc<Answer>, StoreError> {
         if queue.closed {
-            return Err(StoreError::Closed {
-                reason: "it was shut down".to_owned(),
-            });
+            return Err(shut_down());
         }
-        let answer = waiting.answer.clone();
+        let (promise, answer) = Promise::new();
+        waiting.promise = promise;
         queue.bytes += waiting.payload.len();
         queue.waiting.push(waiting);
         drop(queue);
@@ -205,6 +194,12 @@ impl Drop for Writer {
             // A panic in it has nothing to say here.
             drop(thread.join());
         }
+    }
+}
+
+fn shut_down() -> StoreError {
+    StoreError::Closed {
+        reason: "it was shut down".to_owned(),
     }
 }
 
@@ -225,6 +220,7 @@ struct Committer {
 
 impl Committer {
     fn run(mut self, shared: &Shared) {
+        let _closing = Closing(shared);
         let mut frames = Vec::new();
         loop {
             let mut queue = lock(&shared.queue);
@@ -242,7 +238,8 @@ impl Committer {
             shared.changed.notify_all();
             self.commit(group, &mut frames);
             if !seals.is_empty() {
-                self.rotate_for(seals);
+                // Whoever waits for it is told.
+                self.rotate(seals).ok();
             }
             if ending {
                 return;
@@ -251,7 +248,7 @@ impl Committer {
     }
 
     /// Everything that waits goes to the disk with one sync.
-    fn commit(&mut self, group: Vec<Waiting>, frames: &mut Vec<u8>) {
+    fn commit(&mut self, mut group: Vec<Waiting>, frames: &mut Vec<u8>) {
         if group.is_empty() {
             return;
         }
@@ -262,11 +259,11 @@ impl Committer {
             }
             self.journal.commit(frames)
         });
-        let answers = group.iter().map(|waiting| &waiting.answer);
+        let promises = group.iter_mut().map(|waiting| &mut waiting.promise);
         match &outcome {
-            Ok(()) => answers.for_each(|answer| answer.give(Ok(()))),
+            Ok(()) => promises.for_each(|promise| promise.give(Ok(()))),
             Err(error) => {
-                answers.for_each(|answer| answer.give(Err(error.again())));
+                promises.for_each(|promise| promise.give(Err(error.again())));
                 return;
             }
         }
@@ -285,17 +282,14 @@ impl Committer {
         Ok(())
     }
 
-    fn rotate_for(&mut self, told: Vec<Arc<Answer>>) {
-        let answers = told.clone();
-        if let Err(error) = self.rotate(told) {
-            for answer in answers {
-                answer.give(Err(error.again()));
-            }
-        }
-    }
-
-    fn rotate(&mut self, told: Vec<Arc<Answer>>) -> Result<(), StoreError> {
-        let next = Journal::create(journal_path(&self.segment, self.number + 1))?;
+    /// Begins a new journal and has blocks made of the old one; says there how that went.
+    fn rotate(&mut self, mut told: Vec<Promise>) -> Result<(), StoreError> {
+        let next =
+            Journal::create(journal_path(&self.segment, self.number + 1)).inspect_err(|error| {
+                for promise in &mut told {
+                    promise.give(Err(error.again()));
+                }
+            })?;
         self.number += 1;
         let closed = std::mem::replace(&mut self.journal, next);
         let sealing = Sealing {
@@ -303,7 +297,7 @@ impl Committer {
             builders: std::mem::replace(&mut self.builders, Builders::new()),
             told,
         };
-        // The other end lives as long as this one does.
+        // Were the other end gone the journal would keep the rows.
         self.seal.send(sealing).ok();
         Ok(())
     }
@@ -316,8 +310,8 @@ fn seal_all(seals: &Receiver<Sealing>) {
             // The journal keeps the rows, readable as before; compaction tries again.
             tracing::warn!(%error, "a journal stays as it is");
         }
-        for answer in sealing.told {
-            answer.give(match &outcome {
+        for mut promise in sealing.told {
+            promise.give(match &outcome {
                 Ok(()) => Ok(()),
                 Err(error) => Err(error.again()),
             });
@@ -336,4 +330,19 @@ fn seal(journal: &Path, builders: Builders) -> Result<(), StoreError> {
         crate::file::write(&path, blocks, &[])?;
     }
     std::fs::remove_file(journal).map_err(|error| StoreError::io("remove", journal, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_for_a_thread_that_ends_is_told() {
+        let shared = Shared::default();
+        let (promise, answer) = Promise::new();
+        lock(&shared.queue).seals.push(promise);
+        drop(Closing(&shared));
+        assert!(matches!(answer.wait(), Err(StoreError::Closed { .. })));
+        assert!(lock(&shared.queue).closed);
+    }
 }
