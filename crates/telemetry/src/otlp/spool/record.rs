@@ -117,7 +117,11 @@ pub(super) fn read(bytes: &[u8]) -> Option<Contents> {
                 at: (end - payload.len()) as u64,
                 length: u32::try_from(payload.len()).ok()?,
             }),
-            SETTLED => settled = u64::from_le_bytes(payload.try_into().ok()?),
+            // One of another size is of another version: all before it is good.
+            SETTLED => match payload.try_into() {
+                Ok(place) => settled = u64::from_le_bytes(place),
+                Err(_) => break,
+            },
             _ => break,
         }
         at = end;
@@ -155,6 +159,8 @@ mod tests {
     use super::*;
     use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
     use opentelemetry_proto::tonic::resource::v1::Resource;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     fn sample() -> (Origin, Vec<u8>) {
         let scope = InstrumentationScope {
@@ -189,6 +195,35 @@ mod tests {
         let first = contents.waiting[0].end();
         file.extend(settled(first));
         assert_eq!(read(&file).unwrap().waiting, contents.waiting[1..]);
+    }
+
+    proptest! {
+        /// Records of any kind and size, right by their checksums, behind a good head.
+        #[test]
+        fn any_records_are_read_up_to_the_first_that_is_none(
+            records in vec((prop_oneof![Just(FRAME), Just(SETTLED), any::<u8>()], any::<u32>(), vec(any::<u8>(), 0..12)), 0..12),
+            rest in vec(any::<u8>(), 0..40),
+        ) {
+            let (_, mut file) = sample();
+            for (kind, items, payload) in &records {
+                file.extend(record(*kind, *items, payload));
+            }
+            file.extend(rest);
+            let contents = read(&file).unwrap();
+            prop_assert!(contents.good >= contents.head && contents.good <= file.len() as u64);
+            for waiting in &contents.waiting {
+                prop_assert!(waiting.at >= contents.head && waiting.end() <= contents.good);
+            }
+            // What is kept of it reads the same.
+            let kept = read(&file[..index(contents.good)]).unwrap();
+            prop_assert_eq!(kept, contents);
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_harm(bytes: Vec<u8>, payload: Vec<u8>) {
+            read(&bytes);
+            read(&record(HEAD, 0, &payload));
+        }
     }
 
     #[test]
