@@ -172,8 +172,8 @@ Examples:
   llt logs --trace last
   llt logs --since 1d --text \"out of memory\" --json
 
-Times are UTC; the beginning of the trace's id stands before what is said. --json prints one
-record a line.";
+Times are UTC; the beginning of the trace's id stands before what is said. -v adds the attributes,
+--json prints one record a line.";
 
 pub(super) const GPU: &str = "\
 Examples:

@@ -3,9 +3,9 @@
 use super::{Session, recorded};
 use crate::args::{LogLevel, LogsArgs};
 use crate::outcome::ExitStatus;
-use crate::printer::{Printer, Style};
+use crate::printer::Style;
 use llamatelemetry_store::{Condition, Query, Reader, Signal};
-use llamatelemetry_telemetry::recorded::{LogLine, Recorded};
+use llamatelemetry_telemetry::recorded::{Detail, LogLine, Recorded};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub(crate) fn logs(args: &LogsArgs, session: &Session) -> anyhow::Result<ExitSta
     let printer = &session.printer;
     let lines = store.logs(&query)?;
     for line in &lines {
-        print(line, printer)?;
+        print(line, session)?;
     }
     recorded::warn_of_damage(&store, session);
     if args.follow {
@@ -98,7 +98,7 @@ fn follow(
                 .insert(serde_json::to_string(&line)?, line.time.0)
                 .is_none()
             {
-                print(&line, &session.printer)?;
+                print(&line, session)?;
             }
         }
         seen.retain(|_, time| window.contains(time));
@@ -110,11 +110,17 @@ fn follow(
     }
 }
 
-fn print(line: &LogLine, printer: &Printer) -> anyhow::Result<()> {
+fn print(line: &LogLine, session: &Session) -> anyhow::Result<()> {
+    let printer = &session.printer;
     if printer.is_json() {
         printer.document_line(line)?;
         return Ok(());
     }
+    let detail = if session.verbose {
+        Detail::All
+    } else {
+        Detail::Brief
+    };
     let style = printer.style();
     let trace: String = line
         .trace_id
@@ -126,7 +132,7 @@ fn print(line: &LogLine, printer: &Printer) -> anyhow::Result<()> {
         "{} {} {trace:SHORT$} {}",
         style.faint(&line.time.to_seconds()),
         level(line, style),
-        line.text()
+        line.text(detail)
     );
     Ok(printer.line(said.trim_end())?)
 }

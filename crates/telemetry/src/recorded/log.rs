@@ -1,6 +1,6 @@
 //! A log record in one line.
 
-use super::{Moment, hex};
+use super::{Detail, Moment, hex};
 use crate::check::Document;
 use crate::value::{self, Shown};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -36,14 +36,16 @@ pub struct LogLine {
 }
 
 impl LogLine {
-    /// What it says as text: the body or, without one, the event's name; attributes behind it.
-    pub fn text(&self) -> String {
+    /// What it says in one line: the body or, without one, the event's name; behind it the
+    /// attributes, if all is asked for or there is no body.
+    pub fn text(&self, detail: Detail) -> String {
         let mut text = match &self.body {
             serde_json::Value::Null => self.event.clone(),
             serde_json::Value::String(body) => body.trim_end().to_owned(),
             other => other.to_string(),
         };
-        for (key, value) in &self.attributes {
+        let told = detail == Detail::All || self.body.is_null();
+        for (key, value) in self.attributes.iter().filter(|_| told) {
             let value = match value {
                 serde_json::Value::String(value) => value.clone(),
                 other => other.to_string(),
