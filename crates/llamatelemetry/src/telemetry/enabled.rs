@@ -27,6 +27,8 @@ pub fn setup_telemetry(
     let facts = ResourceFacts {
         machine: Some(Machine::probe),
         sampler: Some(SamplerConfig::this_machine),
+        // Where there is no such folder this program looks for itself alone.
+        sampler_folder: llamatelemetry_server::runtime_folder(&settings.environment).ok(),
         ..ResourceFacts::default()
     };
     let telemetry = Telemetry::setup(settings, facts, Some(console)).map_err(Cause::Telemetry)?;

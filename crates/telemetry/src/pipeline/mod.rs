@@ -151,9 +151,18 @@ impl Telemetry {
             .map(|(address, metrics)| PrometheusEndpoint::start(address, metrics))
             .transpose()?;
         let queue = Arc::new(Queue::new(Bounds { spans, lines }));
-        let looks = facts.sampler.take().filter(|_| !disabled);
+        let folder = facts.sampler_folder.take();
+        let looks = facts
+            .sampler
+            .take()
+            .filter(|_| !disabled)
+            .map(|looks| looks());
+        let looks = match (looks, folder) {
+            (Some(looks), Some(folder)) => Some(looks.shared_in(folder)),
+            (looks, _) => looks,
+        };
         let joules = looks
-            .map(|looks| Joules::start(looks(), &queue, metrics.clone()))
+            .map(|looks| Joules::start(looks, &queue, metrics.clone()))
             .transpose()?;
         if !outputs.is_empty() || metrics.is_some() {
             let worker = Worker {

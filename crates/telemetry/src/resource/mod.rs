@@ -8,7 +8,7 @@ use llamatelemetry_settings::Environment;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What the program knows of itself and its machine.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +18,8 @@ pub struct ResourceFacts {
     /// Who looks at the machine again and again, for the energy of requests. Without it energy is
     /// unknown.
     pub sampler: Option<fn() -> SamplerConfig>,
+    /// Folder in which programs of this user share one look at the machine.
+    pub sampler_folder: Option<PathBuf>,
     /// The llama.cpp build, where one is known for the whole program.
     pub llama_build: Option<String>,
     /// Further attributes.
