@@ -203,6 +203,7 @@ mod tests {
             sampler: None,
             llama_build: Some("b11434-0123abc".into()),
             attributes: vec![("service.name".into(), "program".into())],
+            ..ResourceFacts::default()
         };
         let variables = vec![("service.name".into(), "named".into())];
         let environment = Environment::from_pairs([("KAGGLE_KERNEL_RUN_TYPE", "Batch")]);
