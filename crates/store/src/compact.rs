@@ -8,7 +8,7 @@
 use crate::StoreError;
 use crate::block::{Block, BlockMeta, Builder, Builders, read};
 use crate::file::{self, BlockFile};
-use crate::folder::{Folder, Held, Kind};
+use crate::folder::{Folder, Held, JOURNAL, Kind};
 use crate::journal::JournalReader;
 use crate::otlp::{self, Request};
 use std::collections::BTreeSet;
@@ -19,6 +19,10 @@ use std::path::{Path, PathBuf};
 const FILE_ROWS: usize = 1 << 20;
 /// A block of at least so many rows is taken over as it is.
 const FULL: usize = 4_096;
+/// Bytes that go into one file at most: they lie in memory until it is written.
+const LARGEST_MERGE: u64 = 96 << 20;
+/// Files between two of these sizes, bytes, are made one with each other; larger ones stay.
+const STEPS: [u64; 4] = [0, 1 << 20, 8 << 20, 64 << 20];
 /// Fewer files than this are left alone.
 const FEW: usize = 8;
 
@@ -53,6 +57,7 @@ pub fn compact(folder: &Path, retention: Retention) -> Result<Compacted, StoreEr
         Err(TryLockError::Error(error)) => return Err(StoreError::io("lock", &path, error)),
     }
     let mut done = Compacted::default();
+    folder.remove_unfinished()?;
     remove_replaced(&folder)?;
     expire(&folder, retention, &mut done)?;
     merge(&folder, &mut done)?;
@@ -70,11 +75,18 @@ fn remove_replaced(folder: &Folder) -> Result<(), StoreError> {
         // A damaged file replaces nothing that could still be there.
         if let Ok(file) = BlockFile::open(&held.path) {
             for name in &file.replaces {
-                remove(&folder.root().join(name))?;
+                remove_rows(&folder.root().join(name))?;
             }
         }
     }
     Ok(())
+}
+
+/// Removes a file that holds rows. A journal whose blocks are here goes before them: alone it would
+/// show its rows again.
+fn remove_rows(path: &Path) -> Result<(), StoreError> {
+    remove(&path.with_extension(JOURNAL))?;
+    remove(path)
 }
 
 /// Removes a file that may be gone already.
@@ -101,7 +113,7 @@ fn expire(folder: &Folder, keep: Retention, done: &mut Compacted) -> Result<(), 
         let too_much = keep.bytes.is_some_and(|limit| bytes > limit);
         if too_old || too_much {
             bytes -= file.size;
-            remove(&file.path)?;
+            remove_rows(&file.path)?;
             done.expired += 1;
         }
     }
@@ -116,12 +128,15 @@ fn newest(file: &BlockFile) -> u64 {
 /// A file that can be made one with others.
 struct Input {
     held: Held,
+    size: u64,
     rows: usize,
     whole: Option<BlockFile>,
 }
 
 fn merge(folder: &Folder, done: &mut Compacted) -> Result<(), StoreError> {
-    let dead: BTreeSet<PathBuf> = folder.dead_segments()?.into_iter().collect();
+    // Held until all is done: what is listed now nobody adds to.
+    let locked = folder.dead_segments()?;
+    let dead: BTreeSet<&Path> = locked.iter().map(|segment| &*segment.path).collect();
     let mut inputs = Vec::new();
     for held in folder.list()? {
         match held.kind {
@@ -133,6 +148,7 @@ fn merge(folder: &Folder, done: &mut Compacted) -> Result<(), StoreError> {
                     .is_some_and(|parent| dead.contains(parent)) =>
             {
                 inputs.push(Input {
+                    size: held.path.metadata().map_or(0, |found| found.len()),
                     held,
                     rows: 0,
                     whole: None,
@@ -144,32 +160,37 @@ fn merge(folder: &Folder, done: &mut Compacted) -> Result<(), StoreError> {
                     continue;
                 };
                 let rows = file.entries.iter().map(|(entry, _)| entry.rows).sum();
-                if rows < FILE_ROWS / 2 {
-                    inputs.push(Input {
-                        held,
-                        rows,
-                        whole: Some(file),
-                    });
-                }
+                inputs.push(Input {
+                    size: file.size,
+                    held,
+                    rows,
+                    whole: Some(file),
+                });
             }
         }
     }
-    if inputs.len() < FEW {
-        return Ok(());
-    }
-    while !inputs.is_empty() {
-        let mut rows = 0;
-        let taken = inputs
-            .iter()
-            .take_while(|input| {
-                rows += input.rows;
-                rows <= FILE_ROWS
-            })
-            .count();
-        let mut group: Vec<Input> = inputs.drain(..taken.max(1)).collect();
-        if merge_group(folder, &mut group)? {
-            done.merged += group.len();
-            done.written += 1;
+    // Files of like size: each row is written anew once a step, not every time.
+    for step in STEPS.windows(2) {
+        let of_step = |input: &mut Input| (step[0]..step[1]).contains(&input.size);
+        let mut like: Vec<Input> = inputs.extract_if(.., of_step).collect();
+        if like.len() < FEW {
+            continue;
+        }
+        while !like.is_empty() {
+            let (mut rows, mut size) = (0, 0);
+            let taken = like
+                .iter()
+                .take_while(|input| {
+                    rows += input.rows;
+                    size += input.size;
+                    rows <= FILE_ROWS && size <= LARGEST_MERGE
+                })
+                .count();
+            let mut group: Vec<Input> = like.drain(..taken.max(1)).collect();
+            if merge_group(folder, &mut group)? {
+                done.merged += group.len();
+                done.written += 1;
+            }
         }
     }
     Ok(())
@@ -188,8 +209,14 @@ fn merge_group(folder: &Folder, group: &mut Vec<Input>) -> Result<bool, StoreErr
                 let names: Vec<String> =
                     group.iter().map(|input| input.held.name.clone()).collect();
                 file::write(&path, merging.finish()?, &names)?;
+                let mut folders = BTreeSet::new();
                 for input in group {
-                    remove(&input.held.path)?;
+                    remove_rows(&input.held.path)?;
+                    folders.extend(input.held.path.parent().map(Path::to_owned));
+                }
+                // Gone for good before the file that names them may go.
+                for folder in folders {
+                    file::sync(&folder)?;
                 }
                 return Ok(true);
             }
@@ -244,6 +271,12 @@ impl Merging {
             request.feed(&mut self.builders);
             self.close_full()?;
         }
+        if reader.is_damaged()? {
+            return Err(StoreError::Damaged {
+                what: "a frame of a journal",
+                path: path.to_owned(),
+            });
+        }
         Ok(())
     }
 
@@ -285,16 +318,16 @@ impl Merging {
 
 /// Folders of processes that are gone and left nothing.
 fn remove_empty(folder: &Folder) -> Result<(), StoreError> {
+    // Locked first, listed then: what is not listed will not come.
+    let dead = folder.dead_segments()?;
     let held: BTreeSet<PathBuf> = folder
         .list()?
         .into_iter()
         .filter_map(|held| held.path.parent().map(Path::to_owned))
         .collect();
-    for segment in folder.dead_segments()? {
-        if !held.contains(&segment) {
-            std::fs::remove_dir_all(&segment)
-                .map_err(|error| StoreError::io("remove", &segment, error))?;
-        }
+    for segment in dead.iter().filter(|segment| !held.contains(&segment.path)) {
+        std::fs::remove_dir_all(&segment.path)
+            .map_err(|error| StoreError::io("remove", &segment.path, error))?;
     }
     Ok(())
 }

@@ -72,6 +72,9 @@ pub enum StoreError {
         /// Bytes that wait.
         waiting: usize,
     },
+    /// The store's files were made anew again and again while they were listed: try again.
+    #[error("the store's files come and go faster than they can be listed")]
+    Unsettled,
     /// The writer has ended.
     #[error("the store's writer has ended: {reason}")]
     Closed {

@@ -142,9 +142,11 @@ pub(crate) fn sealed(mut directory: Vec<u8>) -> Vec<u8> {
 
 /// Makes the names in a file's folder durable.
 pub(crate) fn sync_folder(path: &Path) -> Result<(), StoreError> {
-    let Some(folder) = path.parent() else {
-        return Ok(());
-    };
+    path.parent().map_or(Ok(()), sync)
+}
+
+/// Makes the names in a folder durable.
+pub(crate) fn sync(folder: &Path) -> Result<(), StoreError> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(|error| StoreError::io("sync", folder, error))

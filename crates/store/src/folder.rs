@@ -26,6 +26,16 @@ pub(crate) struct Folder {
     root: PathBuf,
 }
 
+/// What the name of a segment begins with until its lock is held.
+const STARTING: &str = ".";
+
+/// A segment whose process is gone. As long as this is held nobody else takes it for that.
+#[derive(Debug)]
+pub(crate) struct DeadSegment {
+    pub(crate) path: PathBuf,
+    _lock: File,
+}
+
 /// A file that holds rows.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Held {
@@ -71,12 +81,18 @@ impl Folder {
 
     /// A folder of its own for this process, with its lock held.
     pub(crate) fn new_segment(&self) -> Result<(PathBuf, File), StoreError> {
-        let path = self.segments().join(new_id());
-        make(&path)?;
-        let lock = path.join("lock");
+        let id = new_id();
+        // Under a name that nobody looks at until its lock is held: else a compactor could take it
+        // for one whose process is gone.
+        let unnamed = self.segments().join(format!("{STARTING}{id}"));
+        let path = self.segments().join(id);
+        make(&unnamed)?;
+        let lock = unnamed.join("lock");
         let file = File::create(&lock).map_err(|error| StoreError::io("create", &lock, error))?;
         file.lock()
             .map_err(|error| StoreError::io("lock", &lock, error))?;
+        std::fs::rename(&unnamed, &path)
+            .map_err(|error| StoreError::io("rename", &unnamed, error))?;
         crate::file::sync_folder(&path)?;
         Ok((path, file))
     }
@@ -100,26 +116,42 @@ impl Folder {
     }
 
     /// Segments whose process is gone: their locks are free.
-    pub(crate) fn dead_segments(&self) -> Result<Vec<PathBuf>, StoreError> {
+    pub(crate) fn dead_segments(&self) -> Result<Vec<DeadSegment>, StoreError> {
         let mut dead = Vec::new();
         for segment in entries(&self.segments())? {
+            if segment.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
             let lock = segment.path().join("lock");
-            let free = match File::open(&lock) {
-                Ok(file) => match file.try_lock() {
-                    Ok(()) => true,
-                    Err(TryLockError::WouldBlock) => false,
-                    Err(TryLockError::Error(error)) => {
-                        return Err(StoreError::io("lock", lock, error));
-                    }
-                },
-                // Made a moment ago, or being removed.
-                Err(_) => false,
+            // Without a lock it is being removed.
+            let Ok(file) = File::open(&lock) else {
+                continue;
             };
-            if free {
-                dead.push(segment.path());
+            match file.try_lock() {
+                Ok(()) => dead.push(DeadSegment {
+                    path: segment.path(),
+                    _lock: file,
+                }),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => {
+                    return Err(StoreError::io("lock", lock, error));
+                }
             }
         }
         Ok(dead)
+    }
+
+    /// What a compaction that was killed left half written. Only for whoever holds the lock of
+    /// compaction.
+    pub(crate) fn remove_unfinished(&self) -> Result<(), StoreError> {
+        for entry in entries(&self.blocks())? {
+            let path = entry.path();
+            if path.extension().is_some_and(|extension| extension == "tmp") {
+                std::fs::remove_file(&path)
+                    .map_err(|error| StoreError::io("remove", &path, error))?;
+            }
+        }
+        Ok(())
     }
 
     /// A new name for a file of blocks.

@@ -86,6 +86,7 @@ impl Journal {
         if self.torn {
             self.file
                 .set_len(self.length)
+                .and_then(|()| self.file.sync_data())
                 .map_err(|error| StoreError::io("shorten", &self.path, error))?;
             self.torn = false;
         }
@@ -154,6 +155,23 @@ impl JournalReader {
         }
         self.at = end;
         Ok(Some((signal, payload)))
+    }
+
+    /// Whether what is left behind the last whole frame is more than a frame that was cut short:
+    /// then the journal is damaged, and what lies behind may have been answered.
+    pub(crate) fn is_damaged(&self) -> Result<bool, StoreError> {
+        let mut head = [0; HEAD];
+        if !self.read(&mut head, self.at)? {
+            return Ok(false);
+        }
+        let (length, signal) = (&head[..4], head[HEAD - 1]);
+        let length = length
+            .iter()
+            .rev()
+            .fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
+        let known = Signal::from_code(u64::from(signal)).is_some();
+        let cut_short = self.at + HEAD as u64 + length > self.size()?;
+        Ok(!(known && cut_short && length <= LARGEST_REQUEST as u64))
     }
 
     /// Bytes read so far.

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// A file may be made one with others between being listed and being opened; so often the list is
 /// made again.
-const TRIES: usize = 8;
+const TRIES: usize = 64;
 
 /// Reads a store that any number of processes write. Never waits for a writer.
 #[derive(Debug)]
@@ -105,12 +105,13 @@ impl Reader {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..TRIES {
             let listed = self.folder.list()?;
-            if state.refresh(&listed)? {
+            // A file that was made of others between two looks into folders would be missed, and
+            // so would they: only what stands still for a moment is the store.
+            if state.refresh(&listed)? && self.folder.list()? == listed {
                 return Ok(state.snapshot(&listed));
             }
         }
-        // Files come and go faster than they can be read: what was there is still right.
-        Ok(state.snapshot(&self.folder.list()?))
+        Err(StoreError::Unsettled)
     }
 }
 

@@ -86,6 +86,7 @@ impl Writer {
         let (seal, seals) = sync_channel(0);
         let committer = Committer {
             journal: Journal::create(journal_path(&segment, 1))?,
+            spoilt: false,
             number: 1,
             segment,
             builders: Builders::new(),
@@ -212,6 +213,8 @@ struct Committer {
     segment: PathBuf,
     number: u32,
     journal: Journal,
+    /// A write to the journal failed: nothing more goes into it.
+    spoilt: bool,
     builders: Builders,
     seal: SyncSender<Sealing>,
     /// The segment's lock.
@@ -257,7 +260,11 @@ impl Committer {
             for waiting in &group {
                 journal::frame(waiting.signal, &waiting.payload, frames);
             }
-            self.journal.commit(frames)
+            let written = self.journal.commit(frames);
+            // A reader may have seen what was taken back: further frames in its place would be
+            // read from their middle.
+            self.spoilt |= written.is_err();
+            written
         });
         let promises = group.iter_mut().map(|waiting| &mut waiting.promise);
         match &outcome {
@@ -276,7 +283,7 @@ impl Committer {
 
     /// Closes the journal if it is full. As long as that fails nothing more is taken.
     fn make_room(&mut self) -> Result<(), StoreError> {
-        if self.builders.is_full() || self.journal.length() >= JOURNAL_LIMIT {
+        if self.spoilt || self.builders.is_full() || self.journal.length() >= JOURNAL_LIMIT {
             self.rotate(Vec::new())?;
         }
         Ok(())
@@ -291,6 +298,7 @@ impl Committer {
                 }
             })?;
         self.number += 1;
+        self.spoilt = false;
         let closed = std::mem::replace(&mut self.journal, next);
         let sealing = Sealing {
             journal: closed.path().to_owned(),
@@ -329,7 +337,11 @@ fn seal(journal: &Path, builders: Builders) -> Result<(), StoreError> {
     if !blocks.is_empty() {
         crate::file::write(&path, blocks, &[])?;
     }
-    std::fs::remove_file(journal).map_err(|error| StoreError::io("remove", journal, error))
+    match std::fs::remove_file(journal) {
+        // A compaction was quicker.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(|error| StoreError::io("remove", journal, error)),
+    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// Bytes that may wait to be written; what comes beyond is dropped and counted.
 const WAITING_LIMIT: usize = 16 << 20;
 
+/// How often the store is made small again and what is too old goes.
+const TIDY: Duration = Duration::from_secs(600);
+
 /// What is kept and for how long.
 #[derive(Debug, Clone)]
 pub(crate) struct StoreConfig {
@@ -160,7 +163,7 @@ impl Output for StoreOutput {
         let reason = state.reason.as_deref().unwrap_or_default();
         (state.lost > 0).then(|| {
             format!(
-                "{} spans or log records were not stored: {reason}",
+                "{} spans, log records or metric points were not stored: {reason}",
                 state.lost
             )
         })
@@ -179,6 +182,7 @@ impl Drop for StoreOutput {
 /// one sync.
 fn write_all(shared: &Shared, config: &StoreConfig, origin: &OwnOrigin) {
     let mut writer = None;
+    let mut tidied: Option<Instant> = None;
     while let Some(frames) = shared.next() {
         for signal in Signal::ALL {
             let mut items = 0;
@@ -196,10 +200,26 @@ fn write_all(shared: &Shared, config: &StoreConfig, origin: &OwnOrigin) {
                 shared.lost(items, &error);
             }
         }
+        if tidied.is_none_or(|at| at.elapsed() > TIDY) {
+            tidied = Some(Instant::now());
+            tidy(config);
+        }
     }
     drop(writer);
-    // Short programs leave a file each: the one that finds many makes them one.
-    if let Err(error) = compact(&config.folder, config.retention()) {
+}
+
+/// Keeps the store small, on a thread of its own: what comes meanwhile is not held up. A program
+/// that ends before it is done leaves the rest to the next.
+fn tidy(config: &StoreConfig) {
+    let (folder, retention) = (config.folder.clone(), config.retention());
+    let tidying = thread::Builder::new()
+        .name("telemetry-tidy".to_owned())
+        .spawn(move || {
+            if let Err(error) = compact(&folder, retention) {
+                tracing::debug!(%error, "the store was not compacted");
+            }
+        });
+    if let Err(error) = tidying {
         tracing::debug!(%error, "the store was not compacted");
     }
 }

@@ -19,7 +19,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 /// Effort of compression. Above it the time grows faster than the gain.
 const LEVEL: i32 = 3;
 /// Longer values are not in the filter: nobody asks for a whole message by equality.
-const LONGEST_KEY: usize = 256;
+pub(crate) const LONGEST_KEY: usize = 256;
 
 /// Rows on their way into a block.
 #[derive(Debug)]

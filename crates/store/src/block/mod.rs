@@ -12,7 +12,7 @@ mod view;
 
 pub use schema::Signal;
 
-pub(crate) use build::Builder;
+pub(crate) use build::{Builder, LONGEST_KEY};
 pub(crate) use builders::Builders;
 pub(crate) use column::ValueType;
 pub(crate) use filter::key_hash;

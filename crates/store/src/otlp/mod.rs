@@ -155,6 +155,9 @@ fn feed_span(builder: &mut Builder, resource: &[u8], scope: &[u8], mut span: Spa
     );
 }
 
+/// Beside a log record's flags, which take 32 bits: its time was that of its observation.
+const UNTIMED: u64 = 1 << 32;
+
 fn feed_log(builder: &mut Builder, resource: &[u8], scope: &[u8], record: &LogRecord) {
     // An empty body is no body.
     let body = record.body.as_ref().map(|body| {
@@ -162,13 +165,19 @@ fn feed_log(builder: &mut Builder, resource: &[u8], scope: &[u8], record: &LogRe
         bytes.extend(body.encode_to_vec());
         bytes
     });
+    // Without a time of its own a record is as old as its observation.
+    let untimed = record.time_unix_nano == 0;
+    let observed = record.observed_time_unix_nano;
+    let time = if untimed {
+        observed
+    } else {
+        record.time_unix_nano
+    };
     builder.push(
         &[
-            record.time_unix_nano,
-            record
-                .observed_time_unix_nano
-                .wrapping_sub(record.time_unix_nano),
-            u64::from(record.flags),
+            time,
+            observed.wrapping_sub(time),
+            u64::from(record.flags) | if untimed { UNTIMED } else { 0 },
             u64::from(record.severity_number.cast_unsigned()),
             u64::from(record.dropped_attributes_count),
         ],
@@ -242,13 +251,14 @@ pub(crate) fn log_record(row: Row) -> Result<LogRecord, Broken> {
         None => None,
         Some((_, body)) => Some(AnyValue::decode(body)?),
     };
+    let untimed = numbers[log::FLAGS] & UNTIMED != 0;
     Ok(LogRecord {
-        time_unix_nano: numbers[TIME],
+        time_unix_nano: if untimed { 0 } else { numbers[TIME] },
         observed_time_unix_nano: numbers[TIME].wrapping_add(numbers[log::OBSERVED]),
         severity_number: small(numbers[log::SEVERITY])?.cast_signed(),
         severity_text: text(&texts[log::SEVERITY_TEXT])?,
         dropped_attributes_count: small(numbers[log::DROPPED_ATTRIBUTES])?,
-        flags: small(numbers[log::FLAGS])?,
+        flags: small(numbers[log::FLAGS] & !UNTIMED)?,
         trace_id: texts[TRACE].clone(),
         span_id: texts[SPAN].clone(),
         event_name: text(&texts[NAME])?,

@@ -97,7 +97,9 @@ impl Condition {
                         continue;
                     };
                     // Long values are not in the filter.
-                    if bytes.len() > 256 || block.may_hold(key_hash(key, kind as u8, &bytes))? {
+                    if bytes.len() > block::LONGEST_KEY
+                        || block.may_hold(key_hash(key, kind as u8, &bytes))?
+                    {
                         return Ok(true);
                     }
                 }
@@ -128,11 +130,13 @@ impl Condition {
             Self::Failed(failed) if is_span => by_number(block, block::span::STATUS, |status| {
                 (status == FAILED) == *failed
             }),
-            Self::LongerThan(nanos) if is_span => {
-                by_number(block, block::span::DURATION, |time| time >= *nanos)
-            }
+            Self::LongerThan(nanos) if is_span => by_number(block, block::span::DURATION, |time| {
+                lasted(time, *nanos..=LONGEST)
+            }),
             Self::ShorterThan(nanos) if is_span => {
-                by_number(block, block::span::DURATION, |time| time <= *nanos)
+                by_number(block, block::span::DURATION, |time| {
+                    lasted(time, 0..=*nanos)
+                })
             }
             Self::Severity(least) if block.meta.signal == Signal::Logs => {
                 by_number(block, block::log::SEVERITY, |severity| severity >= *least)
@@ -159,6 +163,14 @@ impl Condition {
             Self::Holds(text) => holding(block, text),
         }
     }
+}
+
+/// The longest time that is one: an end before the start wraps round beyond it, as does a span
+/// that has not ended.
+const LONGEST: u64 = i64::MAX.cast_unsigned();
+
+fn lasted(time: u64, wanted: std::ops::RangeInclusive<u64>) -> bool {
+    time <= LONGEST && wanted.contains(&time)
 }
 
 fn by_number(

@@ -205,7 +205,7 @@ fn numbers_at_their_limit_are_summed_up() {
     span.attributes = vec![
         attribute("gen_ai.operation.name", crate::messages::text("chat")),
         attribute("gen_ai.usage.input_tokens", Value::IntValue(i64::MAX)),
-        attribute("llamacpp.energy.joules", Value::DoubleValue(f64::MAX)),
+        attribute("llamacpp.energy", Value::DoubleValue(f64::MAX)),
     ];
     let bytes = request(vec![span; 4]).encode_to_vec();
     writer.append(Signal::Traces, bytes.clone()).unwrap();
