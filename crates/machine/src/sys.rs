@@ -2,7 +2,8 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
@@ -138,6 +139,49 @@ pub(crate) fn wait_readable(
     Ok(entries.iter().map(|entry| entry.revents != 0).collect())
 }
 
+/// Connects to a socket without waiting: where its queue is full, that is an error. The connection
+/// does not block either.
+#[expect(unsafe_code, reason = "calls into the C library")]
+pub(crate) fn connect(path: &Path) -> io::Result<UnixStream> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let bytes = path.as_os_str().as_bytes();
+    let mut address = std::mem::MaybeUninit::<libc::sockaddr_un>::zeroed();
+    // SAFETY: zeroes are a valid `sockaddr_un`.
+    let address = unsafe { address.assume_init_mut() };
+    // One byte stays for the NUL at the end.
+    if bytes.len() >= address.sun_path.len() || bytes.contains(&0) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    address.sun_family = libc::sa_family_t::try_from(libc::AF_UNIX).map_err(io::Error::other)?;
+    for (place, byte) in address.sun_path.iter_mut().zip(bytes) {
+        *place = libc::c_char::from_ne_bytes([*byte]);
+    }
+    let length =
+        libc::socklen_t::try_from(size_of::<libc::sockaddr_un>()).map_err(io::Error::other)?;
+    #[cfg(target_os = "linux")]
+    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+    #[cfg(not(target_os = "linux"))]
+    let kind = libc::SOCK_STREAM;
+    // SAFETY: the call takes numbers and touches no memory of ours.
+    let descriptor = unsafe { libc::socket(libc::AF_UNIX, kind, 0) };
+    if descriptor < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is open, and nobody else has it.
+    let stream = UnixStream::from(unsafe { OwnedFd::from_raw_fd(descriptor) });
+    #[cfg(not(target_os = "linux"))]
+    // SAFETY: the descriptor is open, and the call touches no memory of ours.
+    if unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    stream.set_nonblocking(true)?;
+    // SAFETY: the pointer is to a whole `sockaddr_un` of this length, and the descriptor is open.
+    if unsafe { libc::connect(descriptor, std::ptr::from_ref(address).cast(), length) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(stream)
+}
+
 /// A number or text that the macOS kernel gives under this name.
 #[cfg(target_os = "macos")]
 #[expect(unsafe_code, reason = "a call into the C library")]
@@ -185,4 +229,37 @@ pub(crate) fn cpu_brand() -> Option<String> {
 #[cfg(not(target_os = "macos"))]
 pub(crate) fn cpu_brand() -> Option<String> {
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    #[expect(unsafe_code, reason = "a call into the C library")]
+    fn connecting_to_a_full_queue_does_not_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let listener = UnixListener::bind(&path).unwrap();
+        // SAFETY: the descriptor is open, and the call touches no memory of ours.
+        assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), 0) }, 0);
+        let first = connect(&path).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        let waiting: Vec<_> = (0..8).map_while(|_| connect(&path).ok()).collect();
+        assert!(waiting.len() < 8);
+        let failure = connect(&path).unwrap_err();
+        assert_eq!(failure.kind(), io::ErrorKind::WouldBlock);
+        drop((first, accepted));
+
+        drop(listener);
+        let failure = connect(&path).unwrap_err();
+        assert_eq!(failure.kind(), io::ErrorKind::ConnectionRefused);
+        let long = folder.path().join("x".repeat(200));
+        assert_eq!(
+            connect(&long).unwrap_err().kind(),
+            io::ErrorKind::InvalidInput
+        );
+    }
 }

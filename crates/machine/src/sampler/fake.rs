@@ -3,6 +3,7 @@
 use super::sample::{Absence, Detail, GpuDevice, GpuValues};
 use super::source::{DeviceError, GpuSource};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// What the fake GPUs do, and what was asked of them.
 #[derive(Debug, Default)]
@@ -16,6 +17,8 @@ pub(super) struct Script {
     pub(super) full: usize,
     pub(super) energies: usize,
     pub(super) panics: bool,
+    /// How long the hardware takes for a reading.
+    pub(super) delay: Duration,
 }
 
 /// The same script for whoever commands and for the source.
@@ -62,13 +65,15 @@ impl GpuSource for Fake {
         detail: Detail,
         values: &mut GpuValues,
     ) -> Result<(), DeviceError> {
-        let (answer, panics) = self.command(|script| {
+        let (answer, panics, delay) = self.command(|script| {
             match detail {
                 Detail::Quick => script.quick += 1,
                 Detail::Full => script.full += 1,
             }
-            (script.devices[position].clone(), script.panics)
+            let answer = script.devices[position].clone();
+            (answer, script.panics, script.delay)
         });
+        std::thread::sleep(delay);
         assert!(!panics, "commanded");
         values.utilization = Some(0.5);
         answer

@@ -221,6 +221,8 @@ impl Drop for Sampler {
 mod tests {
     use super::*;
     use fake::Fake;
+    use std::os::unix::net::UnixListener;
+    use std::path::Path;
     use std::time::Instant;
 
     const LIMIT: Duration = Duration::from_secs(20);
@@ -271,6 +273,40 @@ mod tests {
         let second = until(&subscription, |_| true);
         assert_eq!(second.detail, Detail::Full);
         assert!(second.at - first.at < Duration::from_millis(900));
+    }
+
+    fn start_shared(fake: &Fake, folder: &Path) -> Sampler {
+        let config = SamplerConfig::of(vec![Box::new(fake.clone())], Vec::new());
+        Sampler::start(config.shared_in(folder)).unwrap()
+    }
+
+    #[test]
+    fn who_follows_is_heard_though_every_look_takes_longer_than_the_pause() {
+        let folder = tempfile::tempdir().unwrap();
+        let slow = Fake::with(1);
+        slow.command(|script| script.delay = Duration::from_millis(150));
+        let reads = start_shared(&slow, folder.path());
+        reads.busy(true);
+        until(&reads.subscribe(), |sample| sample.detail == Detail::Quick);
+        let follows = start_shared(&Fake::with(2), folder.path());
+        let sample = until(&follows.subscribe(), |_| true);
+        assert_eq!(sample.gpus.len(), 1, "what the other one has read");
+    }
+
+    #[test]
+    fn who_cannot_be_understood_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let meeting = share::Meeting::in_folder(folder.path());
+        let _other_build = meeting.lead().unwrap().unwrap();
+        // Its socket is taken over, to answer as a build with other samples does.
+        std::fs::remove_file(meeting.socket()).unwrap();
+        let listener = UnixListener::bind(meeting.socket()).unwrap();
+        let sampler = start_shared(&Fake::with(1), folder.path());
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"\0\0\0\x02{}").unwrap();
+        let sample = until(&sampler.subscribe(), |_| true);
+        assert!(sample.absences[0].reason.contains("cannot be asked"));
+        assert_eq!(sample.gpus.len(), 1);
     }
 
     #[test]

@@ -303,7 +303,8 @@ impl ThrottleReason {
 pub struct PackageEnergy {
     /// `package-0`, or `package-0/dram` for memory, which the package does not contain.
     pub name: String,
-    /// The counter since the sampler runs, wrap-arounds of the hardware's added up.
+    /// The hardware's counter with the wrap-arounds that whoever reads has seen added. Only
+    /// differences count; a step back means that another process reads since.
     pub reading: EnergyReading,
 }
 

@@ -5,6 +5,7 @@
 //! those who followed notice at once and one of them takes the lock.
 
 use super::frame::{FromFollower, Inbox, ToFollower, VERSION, encode};
+use crate::sys;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -14,6 +15,9 @@ use std::time::{Duration, Instant};
 
 /// A follower that takes nothing for so long does not follow: it is stopped or stuck.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// When nobody can be let in, for want of descriptors mostly, the listener stays readable: it is
+/// left alone for so long.
+const DEAF: Duration = Duration::from_secs(1);
 /// Nobody follows with so many processes.
 const MOST_FOLLOWERS: usize = 128;
 
@@ -32,6 +36,12 @@ impl Meeting {
             lock: folder.join(format!("sampler-{VERSION}")),
             socket: folder.join(format!("sampler-{VERSION}.socket")),
         }
+    }
+
+    /// Where the one who reads listens.
+    #[cfg(test)]
+    pub(super) fn socket(&self) -> &Path {
+        &self.socket
     }
 
     /// Becomes the one who reads; `None` if somebody is already.
@@ -57,18 +67,15 @@ impl Meeting {
         Ok(Some(Leader {
             _lock: lock,
             listener,
+            deaf_until: None,
             followers: Vec::new(),
         }))
     }
 
     /// Follows the one who reads.
     pub(super) fn follow(&self) -> io::Result<Link> {
-        let stream = UnixStream::connect(&self.socket)?;
-        stream.set_nonblocking(true)?;
-        Ok(Link {
-            stream,
-            inbox: Inbox::default(),
-        })
+        // Without waiting: one who is stopped lets nobody in, and their queue may be full.
+        Ok(Link::over(sys::connect(&self.socket)?))
     }
 }
 
@@ -78,6 +85,8 @@ pub(super) struct Leader {
     /// Held, never read: closing it gives the lock up.
     _lock: File,
     listener: UnixListener,
+    /// Until then nobody is let in.
+    deaf_until: Option<Instant>,
     followers: Vec<Follower>,
 }
 
@@ -95,11 +104,16 @@ struct Follower {
 impl Leader {
     /// What becomes readable when somebody comes or says something.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        std::iter::once(self.listener.as_fd()).chain(
+        let listener = (!self.deaf()).then(|| self.listener.as_fd());
+        listener.into_iter().chain(
             self.followers
                 .iter()
                 .map(|follower| follower.stream.as_fd()),
         )
+    }
+
+    fn deaf(&self) -> bool {
+        self.deaf_until.is_some_and(|until| Instant::now() < until)
     }
 
     /// Lets new ones in, showing them the latest sample, and listens to all. `true`: somebody
@@ -116,7 +130,21 @@ impl Leader {
     }
 
     fn admit(&mut self, latest: Option<&ToFollower>) {
-        while let Ok((stream, _)) = self.listener.accept() {
+        if self.deaf() {
+            return;
+        }
+        loop {
+            let stream = match self.listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => continue,
+                    io::ErrorKind::WouldBlock => return,
+                    _ => {
+                        self.deaf_until = Some(Instant::now() + DEAF);
+                        return;
+                    }
+                },
+            };
             if self.followers.len() >= MOST_FOLLOWERS || stream.set_nonblocking(true).is_err() {
                 continue;
             }
@@ -200,6 +228,14 @@ pub(super) struct Link {
 }
 
 impl Link {
+    /// Over a connection that does not block.
+    pub(super) fn over(stream: UnixStream) -> Self {
+        Self {
+            stream,
+            inbox: Inbox::default(),
+        }
+    }
+
     /// Becomes readable when a sample comes.
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()

@@ -54,7 +54,10 @@ impl Subscription {
 
     /// The next sample if it comes within the limit.
     pub fn recv_timeout(&self, limit: Duration) -> Option<Arc<Sample>> {
-        let deadline = Instant::now() + limit;
+        let Some(deadline) = Instant::now().checked_add(limit) else {
+            // Longer than the clock can tell is for ever.
+            return self.recv();
+        };
         let mut state = self.queue.state();
         loop {
             if let Some(sample) = state.waiting.pop_front() {
@@ -189,9 +192,10 @@ mod tests {
         let subscription = subscribers.add();
         subscribers.publish(&sample());
         subscribers.close();
-        assert!(subscription.recv().is_some());
+        assert!(subscription.recv_timeout(Duration::MAX).is_some());
         assert!(subscription.recv().is_none());
         assert!(subscription.recv_timeout(Duration::from_secs(60)).is_none());
+        assert!(subscription.recv_timeout(Duration::MAX).is_none());
         assert!(subscribers.add().recv().is_none());
     }
 }

@@ -45,7 +45,7 @@ impl Clients {
             self.files = search(&self.proc_root)?;
             self.searched = Some(now);
         }
-        // Files that were handed on show the same client again.
+        // Files that were handed on show the same client again; older kernels do not number them.
         let mut seen = BTreeSet::new();
         let mut uses: BTreeMap<u32, Use> = BTreeMap::new();
         for (pid, file) in &self.files {
@@ -53,7 +53,7 @@ impl Clients {
                 continue;
             };
             if field(&text, "drm-pdev").is_none_or(|pdev| !pdev.eq_ignore_ascii_case(address))
-                || !seen.insert(number(&text, "drm-client-id"))
+                || number(&text, "drm-client-id").is_some_and(|client| !seen.insert(client))
             {
                 continue;
             }
@@ -140,4 +140,34 @@ fn engines(text: &str) -> Option<u64> {
         add(&mut sum, number(text, engine));
     }
     sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_without_a_number_all_count_and_numbered_ones_once() {
+        let proc_root = tempfile::tempdir().unwrap();
+        let open = |pid: u32, file: u32, client: &str| {
+            let folder = proc_root.path().join(pid.to_string());
+            for name in ["fd", "fdinfo"] {
+                fs::create_dir_all(folder.join(name)).unwrap();
+            }
+            let link = folder.join(format!("fd/{file}"));
+            std::os::unix::fs::symlink("/dev/dri/renderD128", link).unwrap();
+            let text = format!("drm-pdev:\t0000:03:00.0\n{client}drm-memory-vram:\t1 KiB\n");
+            fs::write(folder.join(format!("fdinfo/{file}")), text).unwrap();
+        };
+        open(1, 3, "");
+        open(2, 3, "");
+        open(3, 3, "drm-client-id:\t9\n");
+        open(3, 4, "drm-client-id:\t9\n");
+        let found = Clients::at(proc_root.path()).on("0000:03:00.0").unwrap();
+        let memory: Vec<_> = found
+            .iter()
+            .map(|one| (one.pid, one.memory_bytes))
+            .collect();
+        assert_eq!(memory, [(1, Some(1024)), (2, Some(1024)), (3, Some(1024))]);
+    }
 }

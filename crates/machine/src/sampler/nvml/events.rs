@@ -6,18 +6,25 @@ use crate::nvml::Nvml;
 use nvml_wrapper::error::NvmlError;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// How long one wait lasts, ms: the thread's end is waited for, and so is each.
 #[cfg(target_os = "linux")]
 const WAIT: u32 = 250;
+
+/// A driver that hangs may hold a call for ever; the thread's end is not waited for longer.
+const END_LIMIT: Duration = Duration::from_secs(1);
 
 /// A thread that waits for errors; dropping it ends it.
 #[derive(Debug)]
 pub(super) struct Events {
     heard: Arc<Heard>,
     thread: Option<JoinHandle<()>>,
+    /// Closed when the thread ends.
+    ended: Receiver<()>,
 }
 
 #[derive(Debug, Default)]
@@ -31,18 +38,23 @@ impl Events {
     /// Starts waiting. Where the driver reports no errors to this user, none will ever come.
     pub(super) fn watch(library: &Nvml) -> Option<Self> {
         let heard = Arc::new(Heard::default());
+        let (end, ended) = sync_channel(0);
         let thread = std::thread::Builder::new()
             .name("gpu-events".to_owned())
             .spawn({
                 let heard = Arc::clone(&heard);
                 let library = library.clone();
                 // Events are optional: whatever fails here has no other effect.
-                move || drop(wait(&library, &heard))
+                move || {
+                    drop(wait(&library, &heard));
+                    drop(end);
+                }
             })
             .ok()?;
         Some(Self {
             heard,
             thread: Some(thread),
+            ended,
         })
     }
 
@@ -59,7 +71,8 @@ impl Events {
 impl Drop for Events {
     fn drop(&mut self) {
         self.heard.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
+        let in_time = self.ended.recv_timeout(END_LIMIT) != Err(RecvTimeoutError::Timeout);
+        if let Some(thread) = self.thread.take().filter(|_| in_time) {
             // Its end is all that is wanted, however it came.
             drop(thread.join());
         }

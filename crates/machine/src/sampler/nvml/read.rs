@@ -10,6 +10,7 @@ use nvml_wrapper::enum_wrappers::device::{
 };
 use nvml_wrapper::enums::device::{SampleValue, UsedGpuMemory};
 use nvml_wrapper::error::NvmlError;
+use nvml_wrapper::struct_wrappers::device::ProcessInfo;
 use nvml_wrapper::structs::device::FieldId;
 use nvml_wrapper::sys_exports::field_id;
 use std::collections::BTreeMap;
@@ -187,10 +188,25 @@ fn processes(device: &Device<'_>, history: &mut History) -> Option<Vec<GpuProces
     if compute.is_none() && graphics.is_none() {
         return None;
     }
-    let mut found: BTreeMap<u32, GpuProcess> = BTreeMap::new();
-    for process in compute.into_iter().chain(graphics).flatten() {
+    let mut found = once_each(compute.into_iter().chain(graphics).flatten());
+    if let Some(shares) = utilization(device, history) {
+        for process in &mut found {
+            // The driver names those only that ran.
+            let (sm, memory) = shares.get(&process.pid).copied().unwrap_or_default();
+            process.utilization = Some(sm);
+            process.memory_utilization = Some(memory);
+        }
+    }
+    Some(found)
+}
+
+/// Each process once on each instance that it uses.
+fn once_each(listed: impl Iterator<Item = ProcessInfo>) -> Vec<GpuProcess> {
+    let mut found = BTreeMap::new();
+    for process in listed {
         // One that computes and draws is in both lists, each with all its memory.
-        found.entry(process.pid).or_insert(GpuProcess {
+        let key = (process.pid, process.gpu_instance_id);
+        found.entry(key).or_insert(GpuProcess {
             pid: process.pid,
             memory_bytes: match process.used_gpu_memory {
                 UsedGpuMemory::Used(bytes) => Some(bytes),
@@ -200,15 +216,7 @@ fn processes(device: &Device<'_>, history: &mut History) -> Option<Vec<GpuProces
             ..GpuProcess::default()
         });
     }
-    if let Some(shares) = utilization(device, history) {
-        for (pid, process) in &mut found {
-            // The driver names those only that ran.
-            let (sm, memory) = shares.get(pid).copied().unwrap_or_default();
-            process.utilization = Some(sm);
-            process.memory_utilization = Some(memory);
-        }
-    }
-    Some(found.into_values().collect())
+    found.into_values().collect()
 }
 
 /// Mean share of each process over the driver's samples since the last reading, of the
@@ -317,6 +325,32 @@ mod tests {
             ),
             [ThrottleReason::ClockSetting, ThrottleReason::PowerCap]
         );
+    }
+
+    #[test]
+    fn a_process_counts_once_on_each_instance() {
+        let listed = [
+            (7, None, 10),
+            (8, Some(1), 20),
+            (8, Some(2), 30),
+            (7, None, 10),
+        ];
+        let found =
+            once_each(
+                listed
+                    .into_iter()
+                    .map(|(pid, gpu_instance_id, bytes)| ProcessInfo {
+                        pid,
+                        used_gpu_memory: UsedGpuMemory::Used(bytes),
+                        gpu_instance_id,
+                        compute_instance_id: None,
+                    }),
+            );
+        let memory: Vec<_> = found
+            .iter()
+            .map(|process| (process.pid, process.memory_bytes))
+            .collect();
+        assert_eq!(memory, [(7, Some(10)), (8, Some(20)), (8, Some(30))]);
     }
 
     #[test]
