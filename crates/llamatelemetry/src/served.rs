@@ -66,7 +66,11 @@ impl ServedModel for ServedServer {
     }
 
     fn run(&self) -> Option<u64> {
-        Some(self.server.current()?.pid().into())
+        self.pid().map(u64::from)
+    }
+
+    fn pid(&self) -> Option<u32> {
+        Some(self.server.current()?.pid())
     }
 
     fn may_sleep(&self) -> bool {

@@ -77,8 +77,10 @@ impl ToolRun {
     }
 
     /// The tool failed. `kind` is the class of failure, low in cardinality; `message` is what a
-    /// person reads.
+    /// person reads; it may quote what the tool was given, so only the kind is recorded unless
+    /// content is captured.
     pub fn failed(mut self, kind: &str, message: &str) {
+        let message = self.content.as_ref().map_or("", |_| message);
         self.leave_record(Some(Failure {
             kind: kind.to_owned(),
             message: message.to_owned(),

@@ -11,6 +11,11 @@ pub trait ServedModel: fmt::Debug + Send + Sync {
     /// Which run of the server it is: another number after each restart. `None` while none runs.
     fn run(&self) -> Option<u64>;
 
+    /// The process that serves it, if it is one of this machine and runs.
+    fn pid(&self) -> Option<u32> {
+        None
+    }
+
     /// Whether the server may put its model to sleep when idle, so that asking could wake it.
     fn may_sleep(&self) -> bool;
 

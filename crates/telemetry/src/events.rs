@@ -50,14 +50,13 @@ pub(crate) fn exception(record: &RequestRecord, span: &Span) -> Option<LogRecord
     })
 }
 
-/// A record of this request, at its end.
+/// A record of this request, at its end. Whether its trace is kept is said by others.
 fn of(record: &RequestRecord, span: &Span) -> LogRecord {
     LogRecord {
         time_unix_nano: span.end_time_unix_nano,
         observed_time_unix_nano: unix_nanos(SystemTime::now()),
         trace_id: record.trace_id.0.to_vec(),
         span_id: record.span_id.0.to_vec(),
-        flags: 1,
         ..LogRecord::default()
     }
 }

@@ -1,10 +1,11 @@
 //! Limits on what one span carries, by `OTEL_SPAN_*`, `OTEL_EVENT_*`, `OTEL_LINK_*` and
-//! `OTEL_ATTRIBUTE_*`.
+//! `OTEL_ATTRIBUTE_*`, and on what one log record does, by `OTEL_LOGRECORD_*` and the latter.
 
 use crate::content::cut;
 use crate::names::attribute;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
 
 /// Limits on what one span carries.
@@ -55,19 +56,41 @@ impl SpanLimits {
 
     /// Holds attributes to a count and their texts to their length. Returns how many were dropped.
     fn hold(&self, attributes: &mut Vec<KeyValue>, count: usize) -> u32 {
-        let dropped = truncate(attributes, count);
-        if let Some(longest) = self.value_length {
-            for attribute in attributes {
-                // Messages were built to fit: cut here they would be no JSON any more.
-                if !attribute::CONTENT.contains(&attribute.key.as_str())
-                    && let Some(value) = attribute.value.as_mut()
-                {
-                    shorten(value, longest);
-                }
+        hold(attributes, count, self.value_length)
+    }
+}
+
+/// Limits on what one log record carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LogLimits {
+    /// Attributes at most.
+    pub(crate) attributes: usize,
+    /// Characters in an attribute's text at most; `None` means no limit.
+    pub(crate) value_length: Option<usize>,
+}
+
+impl LogLimits {
+    /// Holds a log record to the limits.
+    pub(crate) fn apply(&self, record: &mut LogRecord) {
+        record.dropped_attributes_count +=
+            hold(&mut record.attributes, self.attributes, self.value_length);
+    }
+}
+
+/// Holds attributes to a count and their texts to a length. Returns how many were dropped.
+fn hold(attributes: &mut Vec<KeyValue>, count: usize, longest: Option<usize>) -> u32 {
+    let dropped = truncate(attributes, count);
+    if let Some(longest) = longest {
+        for attribute in attributes {
+            // Messages were built to fit: cut here they would be no JSON any more.
+            if !attribute::CONTENT.contains(&attribute.key.as_str())
+                && let Some(value) = attribute.value.as_mut()
+            {
+                shorten(value, longest);
             }
         }
-        dropped
     }
+    dropped
 }
 
 /// Keeps the first ones. Returns how many were dropped.

@@ -103,6 +103,11 @@ impl OwnOrigin {
         self.0.set(Arc::new(origin)).ok();
     }
 
+    /// Whether it is known by now.
+    pub(crate) fn is_known(&self) -> bool {
+        self.0.get().is_some()
+    }
+
     /// What it is; waits until it is known.
     pub(crate) fn get(&self) -> &Arc<Origin> {
         self.0.wait()

@@ -53,8 +53,20 @@ impl Loaded {
             .with_progress(session.printer.progress())
             .with_sink(telemetry.sink());
         let loading = InferenceEngine::load_model(model, options);
-        let engine = interrupts.unless(loading).await??;
-        Ok(Self { engine, telemetry })
+        let loaded = match interrupts.unless(loading).await {
+            Ok(loaded) => loaded.map_err(anyhow::Error::from),
+            Err(stopped) => Err(stopped.into()),
+        };
+        match loaded {
+            Ok(engine) => Ok(Self { engine, telemetry }),
+            Err(error) => {
+                // The spans of a load that failed are wanted most of all.
+                if let Some(loss) = telemetry.shutdown(SHUTDOWN) {
+                    session.printer.warn(loss);
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Stops the server and sends the spans that wait.

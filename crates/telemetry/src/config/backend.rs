@@ -4,7 +4,7 @@ use crate::TelemetryError;
 use crate::signal::Signal;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use llamatelemetry_settings::{Environment, TelemetryBackend};
+use llamatelemetry_settings::{Environment, Secret, TelemetryBackend};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -17,9 +17,21 @@ pub(super) struct Preset {
     pub(super) resource: Vec<(String, String)>,
     /// The signals that it does not take.
     pub(super) refuses: &'static [Signal],
+    /// The keys that the headers are made from.
+    pub(super) keys: Vec<Secret>,
     /// How people call it.
     pub(super) name: &'static str,
 }
+
+/// Variables of the backends that hold keys.
+const KEYS: &[&str] = &[
+    "GRAFANA_CLOUD_API_KEY",
+    "LANGFUSE_SECRET_KEY",
+    "PHOENIX_API_KEY",
+    "MLFLOW_TRACKING_TOKEN",
+    "MLFLOW_TRACKING_PASSWORD",
+    "WANDB_API_KEY",
+];
 
 const ONLY_TRACES: &[Signal] = &[Signal::Metrics, Signal::Logs];
 
@@ -33,13 +45,18 @@ impl Preset {
             environment,
             backend: name(backend),
         };
-        match backend {
+        let preset = match backend {
             TelemetryBackend::Grafana => grafana(&environment),
             TelemetryBackend::Langfuse => langfuse(&environment),
             TelemetryBackend::Phoenix => Ok(phoenix(&environment)),
             TelemetryBackend::Mlflow => mlflow(&environment),
             TelemetryBackend::Wandb => wandb(&environment),
-        }
+        }?;
+        let keys = KEYS.iter().filter_map(|name| environment.get(name));
+        Ok(Self {
+            keys: keys.map(Secret::new).collect(),
+            ..preset
+        })
     }
 
     /// A backend that takes spans at this address.

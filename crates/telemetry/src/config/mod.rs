@@ -9,6 +9,7 @@ mod metrics;
 mod names;
 mod otlp;
 mod reader;
+mod secrets;
 mod unmet;
 
 pub(crate) use batch::BatchConfig;
@@ -17,22 +18,13 @@ pub(crate) use otlp::{Compression, Encoding, Endpoint, Identity, OtlpConfig};
 
 use crate::TelemetryError;
 use crate::conventions::Conventions;
-use crate::limits::SpanLimits;
+use crate::limits::{LogLimits, SpanLimits};
 use crate::sampler::Sampler;
 use crate::signal::Signal;
 use backend::Preset;
 use exporters::{Exporters, Otlp};
-use llamatelemetry_settings::Settings;
+use llamatelemetry_settings::{Secret, Settings};
 use reader::Variables;
-
-/// Limits on what one log record carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct LogLimits {
-    /// Attributes at most.
-    pub(crate) attributes: usize,
-    /// Characters in an attribute's text at most; `None` means no limit.
-    pub(crate) value_length: Option<usize>,
-}
 
 /// How one signal is sent.
 #[derive(Debug)]
@@ -58,10 +50,11 @@ pub(crate) struct Config {
     pub(crate) limits: SpanLimits,
     /// The names that go out.
     pub(crate) conventions: Conventions,
-    #[expect(dead_code, reason = "no log record is made yet")]
     pub(crate) log_limits: LogLimits,
     /// Attributes of the resource, `service.name` included if a variable gives it.
     pub(crate) resource: Vec<(String, String)>,
+    /// Keys and headers, which are never to show.
+    pub(crate) secrets: Vec<Secret>,
     /// What is asked for and not done.
     pub(crate) notices: Vec<String>,
 }
@@ -77,6 +70,7 @@ impl Config {
         let mut variables = Variables::new(&all);
         let config = Self::gather(settings, &preset, &mut variables)?;
         Ok(Self {
+            secrets: secrets::of(&all, preset.keys),
             notices: variables.into_notices(),
             ..config
         })
@@ -143,6 +137,7 @@ impl Config {
             conventions,
             log_limits,
             resource: resource_attributes,
+            secrets: Vec::new(),
             notices: Vec::new(),
         })
     }

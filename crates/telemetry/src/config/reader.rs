@@ -93,7 +93,8 @@ pub(crate) fn pairs(list: &str) -> Option<Vec<(String, String)>> {
         .collect()
 }
 
-fn percent_decoded(text: &str) -> Option<String> {
+/// The text behind `%20` and its like; `None` if it is none.
+pub(crate) fn percent_decoded(text: &str) -> Option<String> {
     let mut bytes = text.bytes();
     let mut decoded = Vec::with_capacity(text.len());
     while let Some(byte) = bytes.next() {

@@ -53,6 +53,22 @@ pub(crate) fn tool_definitions(content: &Content, limit: Option<usize>) -> Optio
     (!tools.is_empty()).then(|| json(&tools, limit)).flatten()
 }
 
+/// What a tool was given or gave back, of at most `limit` characters: JSON stays JSON if it can.
+pub(crate) fn text(text: &str, limit: Option<usize>) -> String {
+    let longest = limit.unwrap_or(PART_AT_MOST);
+    let short = cut(text, longest);
+    if short.len() < text.len()
+        && let Ok(value) = serde_json::from_str::<Value>(text)
+        && (value.is_object() || value.is_array())
+        // Within a list, whose brackets do not count.
+        && let Some((items, _)) = fit::fitted(&[value], longest, longest.saturating_add(2))
+        && let Some(item) = items.first()
+    {
+        return item.to_string();
+    }
+    short.to_owned()
+}
+
 /// All that was said as attributes of a log record, which has maps and lists; what cannot be made
 /// as short as `limit` is left out.
 pub(crate) fn structured(
@@ -161,6 +177,19 @@ mod tests {
         );
         assert_eq!(system_instructions(&content(), None), None);
         assert_eq!(tool_definitions(&content(), None), None);
+    }
+
+    #[test]
+    fn what_a_tool_gave_is_cut_and_stays_json() {
+        let long = "x".repeat(200);
+        let json = format!(r#"{{"days":3,"said":"{long}"}}"#);
+        assert_eq!(text(&json, None), json);
+        let short = text(&json, Some(100));
+        assert!(short.len() <= 100, "{short}");
+        let value: Value = serde_json::from_str(&short).unwrap();
+        assert_eq!(value["days"], 3);
+        assert!(value["truncated_characters"].as_u64().unwrap() > 100);
+        assert_eq!(text(&long, Some(10)), "x".repeat(10));
     }
 
     #[test]

@@ -175,7 +175,12 @@ where
             return;
         }
         if let Some(sink) = self.shared.sink() {
-            sink.logged(line(event, &context));
+            let mut line = line(event, &context);
+            if let Some(context) = &mut line.context {
+                // Whether its trace is kept, the sink knows.
+                context.sampled = sink.samples(context.trace_id, None);
+            }
+            sink.logged(line);
         }
         TAKING.set(false);
     }
@@ -291,6 +296,9 @@ mod tests {
 
     impl Sink for Kept {
         fn record(&self, _record: Arc<RequestRecord>) {}
+        fn samples(&self, trace_id: TraceId, _parent: Option<&TraceContext>) -> bool {
+            trace_id == TraceId([1; 16])
+        }
         fn logged(&self, line: LoggedLine) {
             // What taking a line logs is not taken.
             tracing::error!(target: "a_module", "fed on itself");
@@ -333,6 +341,7 @@ mod tests {
         let context = lines[1].context.unwrap();
         assert_eq!(context.trace_id, TraceId([1; 16]));
         assert_eq!(context.span_id, SpanId([2; 8]));
+        assert!(context.sampled);
     }
 
     #[test]

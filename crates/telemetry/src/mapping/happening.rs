@@ -3,6 +3,8 @@
 use super::attributes::Attributes;
 use super::links::{self, Reason};
 use super::{events, ids};
+use crate::content;
+use crate::limits::SpanLimits;
 use crate::names::{attribute, span as name};
 use crate::value::unix_nanos;
 use llamatelemetry_record::{Happening, What};
@@ -14,7 +16,7 @@ const EXECUTE_TOOL: &str = "execute_tool";
 /// `gen_ai.tool.type` of tools that run on the caller's side.
 const FUNCTION: &str = "function";
 
-pub(super) fn span(happening: &Happening) -> Span {
+pub(super) fn span(happening: &Happening, limits: &SpanLimits) -> Span {
     // A parent of another trace would tear this span from its own.
     let parent = happening
         .parent
@@ -47,15 +49,16 @@ pub(super) fn span(happening: &Happening) -> Span {
         What::ToolExecution {
             name,
             call_id,
-            content,
+            content: said,
         } => {
             all.set(attribute::OPERATION, Some(EXECUTE_TOOL));
             all.set(attribute::TOOL_NAME, Some(name.clone()));
             all.set(attribute::TOOL_CALL_ID, call_id.clone());
             all.set(attribute::TOOL_TYPE, Some(FUNCTION));
-            if let Some(content) = content {
-                all.set(attribute::TOOL_ARGUMENTS, Some(content.arguments.clone()));
-                all.set(attribute::TOOL_RESULT, content.result.clone());
+            if let Some(said) = said {
+                let fitted = |text| content::text(text, limits.value_length);
+                all.set(attribute::TOOL_ARGUMENTS, Some(fitted(&said.arguments)));
+                all.set(attribute::TOOL_RESULT, said.result.as_deref().map(fitted));
             }
             format!("{EXECUTE_TOOL} {name}")
         }

@@ -29,7 +29,7 @@ pub fn spans(record: &RequestRecord, limits: &SpanLimits) -> Vec<Span> {
 
 /// The span of a load, a restart or a tool's run.
 pub fn happening(happening: &Happening, limits: &SpanLimits) -> Span {
-    let mut span = happening::span(happening);
+    let mut span = happening::span(happening, limits);
     limits.apply(&mut span);
     span
 }

@@ -49,6 +49,8 @@ struct State {
     spool: Spool,
     /// Since when the oldest item waits.
     waiting_since: Option<Instant>,
+    /// The collector found larger batches too large: no more items in one for now.
+    most: Option<u64>,
     /// After a failure: no attempt before.
     not_before: Option<Instant>,
     /// Somebody wants everything sent, by then.
@@ -85,6 +87,7 @@ impl Lane {
             state: Mutex::new(State {
                 waiting_since: (spool.items() > 0).then(Instant::now),
                 spool,
+                most: None,
                 not_before: None,
                 flush: None,
                 stop: None,
@@ -228,7 +231,9 @@ impl Shared {
                 (Some(by), _) | (None, Some(by)) => Some(by),
                 (None, None) => None,
             };
-            let full = state.spool.items() >= self.batch.batch as u64;
+            let whole = self.batch.batch as u64;
+            let full = state.spool.items() >= whole;
+            let most = state.most.unwrap_or(whole);
             let due = match state.waiting_since {
                 Some(_) if full || urgent.is_some() => Some(now),
                 Some(since) => Some(since + self.batch.delay),
@@ -239,7 +244,7 @@ impl Shared {
                 (due, _) => due,
             };
             if due.is_some_and(|due| due <= now)
-                && let Some(batch) = state.spool.batch(self.batch.batch)
+                && let Some(batch) = state.spool.batch(most)
             {
                 let by = now + self.timeout;
                 return Next::Send(batch, urgent.map_or(by, |urgent| urgent.min(by)));
@@ -313,7 +318,8 @@ impl Sender {
         }
     }
 
-    /// One attempt. Returns whether the batch is done with.
+    /// One attempt. Returns whether the next one may follow at once: the batch is done with, or is
+    /// to be sent in parts.
     fn deliver(&mut self, batch: &Batch, by: Instant) -> bool {
         let left = by.saturating_duration_since(Instant::now());
         let request = batch.origin.request(&batch.bytes);
@@ -345,9 +351,15 @@ impl Sender {
             }
             Err(refusal) => refusal,
         };
+        if refusal.again == Again::Smaller
+            && let Some(half) = batch.half()
+        {
+            self.shared.lock().most = Some(half);
+            return true;
+        }
         self.failed(refusal.reason);
         let pause = match refusal.again {
-            Again::Never => {
+            Again::Never | Again::Smaller => {
                 self.settle(batch);
                 return true;
             }
@@ -368,7 +380,12 @@ impl Sender {
         let mut state = self.shared.lock();
         state.spool.settle(batch);
         state.not_before = None;
-        state.waiting_since = Some(Instant::now());
+        // The rest of what was due is due, however many batches it takes.
+        if !batch.heavy && state.most.is_none() {
+            state.waiting_since = Some(Instant::now());
+        }
+        let whole = self.shared.batch.batch as u64;
+        state.most = state.most.map(|most| most * 2).filter(|most| *most < whole);
     }
 
     fn failed(&mut self, reason: String) {

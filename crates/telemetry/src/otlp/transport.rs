@@ -23,6 +23,9 @@ const USER_AGENT: &str = concat!("llamatelemetry/", env!("CARGO_PKG_VERSION"));
 /// An answer says little; more of it than this is not read, bytes.
 const ANSWER_LIMIT: u64 = 64 << 10;
 
+/// A collector that asks for a longer pause is asked again after this one.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
+
 /// A connection to the collector, kept open between payloads.
 #[derive(Debug)]
 pub(super) struct Transport {
@@ -53,6 +56,8 @@ pub(super) struct Refusal {
 pub(super) enum Again {
     Never,
     Later,
+    /// Only if less is sent at once.
+    Smaller,
     /// The collector said when.
     After(Duration),
 }
@@ -135,12 +140,14 @@ impl Transport {
                 .headers()
                 .get(RETRY_AFTER)
                 .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-                .map(Duration::from_secs);
+                .map(Duration::from_secs)
+                .map(|time| time.min(LONGEST_PAUSE));
             return Err(Refusal {
                 reason: format!("the collector answered with status {}", status.as_u16()),
                 again: match (status.as_u16(), retry_after) {
                     (429 | 502 | 503 | 504, Some(time)) => Again::After(time),
                     (429 | 502 | 503 | 504, None) => Again::Later,
+                    (413, _) => Again::Smaller,
                     _ => Again::Never,
                 },
             });

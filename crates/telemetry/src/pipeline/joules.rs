@@ -6,8 +6,8 @@ use crate::energy::{Meter, Reading, Totals};
 use crate::metrics::Metrics;
 use llamatelemetry_machine::sampler::{Detail, GpuProcess, GpuSample, Subscription};
 use llamatelemetry_machine::{Sample, Sampler, SamplerConfig};
-use llamatelemetry_record::{Energy, LiveRequest, RequestRecord};
-use std::collections::HashMap;
+use llamatelemetry_record::{Energy, LiveRequest, RequestRecord, ServedModel};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,15 +22,32 @@ const MOST_PARENTS: usize = 8;
 pub(super) struct Joules {
     meter: Arc<Mutex<Meter>>,
     sampler: Arc<Sampler>,
-    queue: Arc<Queue>,
+    forward: Forward,
+    served: Served,
+}
+
+/// The models that are served, whose processes are looked at too.
+type Served = Arc<Mutex<Vec<Weak<dyn ServedModel>>>>;
+
+/// What becomes of settled records.
+#[derive(Debug)]
+pub(super) enum Forward {
+    /// They go on to be signals.
+    To(Arc<Queue>),
+    /// Nobody takes signals.
+    Nowhere,
 }
 
 /// What the thread works with.
 struct Feeder {
     meter: Arc<Mutex<Meter>>,
     sampler: Weak<Sampler>,
-    queue: Weak<Queue>,
+    /// `None` where nobody takes signals.
+    queue: Option<Weak<Queue>>,
     metrics: Option<Arc<Metrics>>,
+    served: Served,
+    /// The processes that serve them now.
+    pids: BTreeSet<u32>,
     /// The counter's last reading of each device: samples repeat it until the next.
     read: HashMap<String, Instant>,
     /// Other programs' share of each device at the last full look.
@@ -38,10 +55,10 @@ struct Feeder {
 }
 
 impl Joules {
-    /// Starts looking at the machine. Settled records go into the queue, sums into the metrics.
+    /// Starts looking at the machine. Settled records are forwarded, sums go into the metrics.
     pub(super) fn start(
         config: SamplerConfig,
-        queue: &Arc<Queue>,
+        forward: Forward,
         metrics: Option<Arc<Metrics>>,
     ) -> Result<Self, TelemetryError> {
         const NAME: &str = "telemetry-energy";
@@ -49,10 +66,13 @@ impl Joules {
         let sampler = Arc::new(Sampler::start(config).map_err(failed)?);
         let meter = Arc::new(Mutex::new(Meter::new()));
         let subscription = sampler.subscribe();
+        let served = Served::default();
         let feeder = Feeder {
+            served: served.clone(),
+            pids: BTreeSet::new(),
             meter: meter.clone(),
             sampler: Arc::downgrade(&sampler),
-            queue: Arc::downgrade(queue),
+            queue: forward.queue().map(Arc::downgrade),
             metrics,
             read: HashMap::new(),
             foreign: HashMap::new(),
@@ -64,8 +84,14 @@ impl Joules {
         Ok(Self {
             meter,
             sampler,
-            queue: queue.clone(),
+            forward,
+            served,
         })
+    }
+
+    /// A model is served: its processes are looked at, one after the other, while it is.
+    pub(super) fn serves(&self, served: &Arc<dyn ServedModel>) {
+        lock(&self.served).push(Arc::downgrade(served));
     }
 
     /// A request was sent.
@@ -102,8 +128,9 @@ impl Joules {
 
     /// Gives all records that still wait what is known of their energy now.
     pub(super) fn finish(&self) {
-        let settled = lock(&self.meter).settle_all();
-        hand_on(&self.queue, settled);
+        let mut meter = lock(&self.meter);
+        let settled = meter.settle_all();
+        hand_on(self.forward.queue().map(Arc::as_ref), settled);
     }
 }
 
@@ -111,10 +138,11 @@ impl Feeder {
     fn run(mut self, subscription: &Subscription) {
         loop {
             let sample = subscription.recv_timeout(PATIENCE);
-            let (Some(sampler), Some(queue)) = (self.sampler.upgrade(), self.queue.upgrade())
-            else {
+            let Some(sampler) = self.sampler.upgrade() else {
                 return;
             };
+            let queue = self.queue.as_ref().and_then(Weak::upgrade);
+            self.follow(&sampler);
             let meter = self.meter.clone();
             let mut meter = lock(&meter);
             if let Some(sample) = &sample {
@@ -123,6 +151,7 @@ impl Feeder {
             let settled = meter.settled(Instant::now());
             let busy = meter.is_busy();
             let totals = meter.measures().then(|| meter.totals());
+            hand_on(queue.as_deref(), settled);
             drop(meter);
             if let Some(metrics) = &self.metrics {
                 if let Some(totals) = &totals {
@@ -133,8 +162,27 @@ impl Feeder {
                 }
             }
             sampler.busy(busy);
-            hand_on(&queue, settled);
         }
+    }
+
+    /// Looks at the servers' processes as they are now.
+    fn follow(&mut self, sampler: &Sampler) {
+        let mut all = Vec::new();
+        lock(&self.served).retain(|served| {
+            let served = served.upgrade();
+            let there = served.is_some();
+            all.extend(served);
+            there
+        });
+        // Asked and let go of without the lock: it may be the last hold on a server.
+        let pids: BTreeSet<u32> = all.into_iter().filter_map(|served| served.pid()).collect();
+        for pid in pids.difference(&self.pids) {
+            sampler.watch(*pid);
+        }
+        for pid in self.pids.difference(&pids) {
+            sampler.unwatch(*pid);
+        }
+        self.pids = pids;
     }
 
     fn feed(&mut self, meter: &mut Meter, sample: &Sample) {
@@ -181,8 +229,21 @@ impl Feeder {
     }
 }
 
-/// Puts the energies into their records and hands them on.
-fn hand_on(queue: &Queue, settled: Vec<(Arc<RequestRecord>, Option<Energy>)>) {
+impl Forward {
+    fn queue(&self) -> Option<&Arc<Queue>> {
+        match self {
+            Self::To(queue) => Some(queue),
+            Self::Nowhere => None,
+        }
+    }
+}
+
+/// Puts the energies into their records and hands them on. To be called with the meter locked: else
+/// the queue could be closed between a record's way out of the one and into the other.
+fn hand_on(queue: Option<&Queue>, settled: Vec<(Arc<RequestRecord>, Option<Energy>)>) {
+    let Some(queue) = queue else {
+        return;
+    };
     for (mut record, energy) in settled {
         Arc::make_mut(&mut record).energy = energy;
         queue.push(Item::Settled(record));
@@ -221,6 +282,6 @@ fn parent(pid: u32) -> Option<u32> {
     after.split_whitespace().nth(1)?.parse().ok()
 }
 
-fn lock(meter: &Mutex<Meter>) -> MutexGuard<'_, Meter> {
-    meter.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

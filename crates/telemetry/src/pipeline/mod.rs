@@ -12,7 +12,7 @@ use crate::console::Console;
 use crate::conventions::Conventions;
 use crate::energy::Totals;
 use crate::file::FileOutput;
-use crate::limits::SpanLimits;
+use crate::limits::{LogLimits, SpanLimits};
 use crate::logs::{self, Repeats};
 use crate::metrics::{Bridge, Metrics, PrometheusEndpoint};
 use crate::otlp::{Kept, Otlp};
@@ -22,7 +22,7 @@ use crate::sampler::Sampler;
 use crate::signal::{Origin, OwnOrigin, Signal};
 use crate::stored::{StoreConfig, StoreOutput};
 use crate::{TelemetryError, mapping, names};
-use joules::Joules;
+use joules::{Forward, Joules};
 use llamatelemetry_record::{
     Energy, Happening, LiveRequest, LoggedLine, RequestRecord, ServedModel, Sink, TraceContext,
     TraceId,
@@ -47,6 +47,7 @@ const LAST_WAIT: Duration = Duration::from_secs(2);
 pub struct Telemetry {
     queue: Arc<Queue>,
     outputs: Vec<Arc<dyn Output>>,
+    origin: OwnOrigin,
     sampler: Sampler,
     otlp: Option<Arc<Otlp>>,
     metrics: Option<Arc<Metrics>>,
@@ -75,6 +76,7 @@ struct Worker {
     outputs: Vec<Arc<dyn Output>>,
     sampler: Sampler,
     limits: SpanLimits,
+    log_limits: LogLimits,
     conventions: Conventions,
     rules: Rules,
     repeats: Repeats,
@@ -106,7 +108,9 @@ impl Telemetry {
             limits,
             conventions,
             metrics: export,
+            log_limits,
             resource: variables,
+            secrets,
             mut notices,
             ..
         } = Config::read(settings)?;
@@ -161,21 +165,28 @@ impl Telemetry {
             (Some(looks), Some(folder)) => Some(looks.shared_in(folder)),
             (looks, _) => looks,
         };
+        let active = !outputs.is_empty() || metrics.is_some();
+        let forward = if active {
+            Forward::To(queue.clone())
+        } else {
+            Forward::Nowhere
+        };
         let joules = looks
-            .map(|looks| Joules::start(looks, &queue, metrics.clone()))
+            .map(|looks| Joules::start(looks, forward, metrics.clone()))
             .transpose()?;
-        if !outputs.is_empty() || metrics.is_some() {
+        if active {
             let worker = Worker {
                 queue: queue.clone(),
                 outputs: outputs.clone(),
                 sampler,
                 limits,
+                log_limits,
                 conventions,
-                rules: Rules::of(settings)?,
+                rules: Rules::of(settings, &secrets)?,
                 repeats: Repeats::default(),
                 metrics: metrics.clone(),
                 interval: told.then_some(export.interval),
-                origin,
+                origin: origin.clone(),
                 facts,
                 variables,
                 environment: settings.environment.clone(),
@@ -185,6 +196,7 @@ impl Telemetry {
         Ok(Self {
             queue,
             outputs,
+            origin,
             sampler,
             otlp,
             metrics,
@@ -223,10 +235,10 @@ impl Telemetry {
         if !self.is_active() {
             return true;
         }
-        let until = Instant::now() + limit;
+        let until = after(limit);
         self.end_waiting();
         let mut all = self.queue.settle(limit);
-        tell(self.metrics.as_deref(), &self.outputs);
+        self.tell();
         for output in &self.outputs {
             all &= output.flush(until);
         }
@@ -269,12 +281,12 @@ impl Telemetry {
     /// be delivered is counted and told once in the log.
     pub fn shutdown(&self, limit: Duration) -> Delivery {
         if !self.ended.swap(true, Ordering::AcqRel) {
-            let until = Instant::now() + limit;
+            let until = after(limit);
             self.end_waiting();
             self.queue.close();
             if self.is_active() {
                 self.queue.settle(limit);
-                tell(self.metrics.as_deref(), &self.outputs);
+                self.tell();
             }
             // Whoever scrapes has had its time: a process that ends serves nobody.
             let endpoint = self.prometheus.lock();
@@ -292,6 +304,14 @@ impl Telemetry {
     /// Joules of the devices since the start, if anything measures them.
     pub fn energy_totals(&self) -> Option<Totals> {
         self.joules.as_ref().and_then(Joules::totals)
+    }
+
+    /// Gives the outputs the metrics, unless the pipeline's thread still looks at the machine:
+    /// outputs would wait for it, for as long as that takes.
+    fn tell(&self) {
+        if self.origin.is_known() {
+            tell(self.metrics.as_deref(), &self.outputs);
+        }
     }
 
     /// Records that wait for a reading behind their end get the energy that is known now.
@@ -335,6 +355,9 @@ impl Sink for Telemetry {
     fn serves(&self, served: &Arc<dyn ServedModel>) {
         if let Some(metrics) = &self.metrics {
             self.bridge.watch(served, metrics);
+        }
+        if let Some(joules) = &self.joules {
+            joules.serves(served);
         }
     }
 
@@ -472,7 +495,7 @@ impl Worker {
         }
         let own = spans.iter().find(|span| span.span_id == record.span_id.0);
         let events = own
-            .map(|span| self.rules.events(record, span, &self.limits))
+            .map(|span| self.rules.events(record, span, kept, &self.log_limits))
             .unwrap_or_default();
         for output in &self.outputs {
             if kept {
@@ -496,7 +519,11 @@ impl Worker {
         let observed = SystemTime::now();
         let records: Vec<_> = lines
             .iter()
-            .map(|line| logs::record(line, observed))
+            .map(|line| {
+                let mut record = logs::record(line, observed);
+                self.log_limits.apply(&mut record);
+                record
+            })
             .collect();
         for output in &self.outputs {
             output.logs(&records);
@@ -511,6 +538,13 @@ impl Worker {
             output.spans(&spans);
         }
     }
+}
+
+/// The end of this time from now on; a time without end lasts a year.
+fn after(limit: Duration) -> Instant {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    let now = Instant::now();
+    now.checked_add(limit).unwrap_or_else(|| now + YEAR)
 }
 
 /// Gives the outputs the metrics as they are now.

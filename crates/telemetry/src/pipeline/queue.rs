@@ -27,7 +27,7 @@ pub(super) enum Item {
 /// How many may wait.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
-    /// Records and happenings.
+    /// Records and happenings; as many again that come for the second time.
     pub(super) spans: usize,
     /// Lines of logs, which must not push out the others.
     pub(super) lines: usize,
@@ -49,7 +49,8 @@ pub(super) struct Queue {
 struct State {
     items: VecDeque<Item>,
     lines: usize,
-    /// The thread works on what it took last.
+    settled: usize,
+    /// The thread works on what it took last, or has not come yet.
     busy: bool,
     closed: bool,
 }
@@ -69,7 +70,10 @@ impl Queue {
     pub(super) fn new(bounds: Bounds) -> Self {
         Self {
             bounds,
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                busy: true,
+                ..State::default()
+            }),
             work: Condvar::new(),
             idle: Condvar::new(),
             overflowed: AtomicU64::new(0),
@@ -80,10 +84,14 @@ impl Queue {
     pub(super) fn push(&self, item: Item) {
         let mut state = self.lock();
         let line = matches!(item, Item::Line(_));
-        let full = if line {
-            state.lines >= self.bounds.lines
-        } else {
-            state.items.len() - state.lines >= self.bounds.spans
+        let settled = matches!(item, Item::Settled(_));
+        let full = match &item {
+            Item::Line(_) => state.lines >= self.bounds.lines,
+            // It had its place among the others when it came first.
+            Item::Settled(_) => state.settled >= self.bounds.spans,
+            Item::Record(..) | Item::Happening(_) => {
+                state.items.len() - state.lines - state.settled >= self.bounds.spans
+            }
         };
         if full || state.closed {
             drop(state);
@@ -91,6 +99,7 @@ impl Queue {
             return;
         }
         state.lines += usize::from(line);
+        state.settled += usize::from(settled);
         state.items.push_back(item);
         // The thread takes all there is at once: only the first one has to wake it.
         let wake = state.items.len() == 1;
@@ -122,12 +131,13 @@ impl Queue {
         if !state.items.is_empty() {
             state.busy = true;
             state.lines = 0;
+            state.settled = 0;
             return Work::Items(std::mem::take(&mut state.items));
         }
         if state.closed { Work::End } else { Work::Tick }
     }
 
-    /// Waits until all that was pushed is worked off. Returns whether it was, within this time.
+    /// Waits until the thread is there and all that was pushed is worked off. Returns whether it was, within this time.
     pub(super) fn settle(&self, limit: Duration) -> bool {
         let busy = |state: &mut State| state.busy || !state.items.is_empty();
         let waited = self.idle.wait_timeout_while(self.lock(), limit, busy);
@@ -154,8 +164,31 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use llamatelemetry_record::Severity;
+    use llamatelemetry_record::{Endpoint, Severity, SpanId, TraceId};
     use std::time::SystemTime;
+
+    fn record() -> Arc<RequestRecord> {
+        Arc::new(RequestRecord::new(
+            TraceId([1; 16]),
+            SpanId([2; 8]),
+            Endpoint::ChatCompletions,
+            SystemTime::UNIX_EPOCH,
+        ))
+    }
+
+    #[test]
+    fn a_request_that_comes_twice_takes_one_place() {
+        let queue = Queue::new(Bounds { spans: 1, lines: 0 });
+        queue.push(Item::Record(record(), Waits::ForEnergy));
+        queue.push(Item::Settled(record()));
+        assert_eq!(queue.overflowed(), 0);
+        queue.push(Item::Record(record(), Waits::ForEnergy));
+        queue.push(Item::Settled(record()));
+        assert_eq!(queue.overflowed(), 2, "neither is without bound");
+        assert!(matches!(queue.take(None), Work::Items(items) if items.len() == 2));
+        queue.push(Item::Settled(record()));
+        assert_eq!(queue.overflowed(), 2);
+    }
 
     fn line() -> Item {
         Item::Line(Box::new(LoggedLine {

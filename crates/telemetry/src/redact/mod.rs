@@ -7,7 +7,7 @@ mod walk;
 
 use crate::TelemetryError;
 use llamatelemetry_record::{Happening, LoggedLine, RequestRecord};
-use llamatelemetry_settings::{Settings, redact};
+use llamatelemetry_settings::{Secret, Settings};
 use regex_lite::Regex;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -71,8 +71,8 @@ pub(crate) struct Redactor {
 }
 
 impl Redactor {
-    /// What the settings ask for.
-    pub(crate) fn new(settings: &Settings) -> Result<Self, TelemetryError> {
+    /// What the settings ask for. `given` are further secrets that this program was given.
+    pub(crate) fn new(settings: &Settings, given: &[Secret]) -> Result<Self, TelemetryError> {
         let telemetry = &settings.telemetry;
         let asked = |class: &Class| {
             let names = &telemetry.redact;
@@ -82,7 +82,7 @@ impl Redactor {
         };
         let patterns = telemetry.redact_patterns.iter().enumerate();
         Ok(Self {
-            own: own_secrets(settings),
+            own: own_secrets(settings, given),
             classes: Class::ALL.into_iter().filter(asked).collect(),
             patterns: patterns
                 .map(|(index, pattern)| {
@@ -184,18 +184,13 @@ impl std::fmt::Debug for Redactor {
     }
 }
 
-/// Tokens and headers among the settings.
-fn own_secrets(settings: &Settings) -> Vec<String> {
+/// The secrets that are long enough to be any, each once.
+fn own_secrets(settings: &Settings, given: &[Secret]) -> Vec<String> {
     let token = settings.models.hub_token.as_ref();
-    let variables = settings.telemetry.otel.iter();
-    let headers = variables.filter(|(name, _)| redact::is_secret(name));
-    let values = headers.flat_map(|(_, list)| list.split(','));
-    let mut secrets: Vec<String> = values
-        .map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value))
-        // `Basic%20…` and `Bearer …`: the scheme is no secret, and quotations leave it out.
-        .flat_map(|value| value.rsplit(['%', ' ']).take(1))
-        .map(|value| value.strip_prefix("20").unwrap_or(value).trim().to_owned())
-        .chain(token.map(|token| token.expose().to_owned()))
+    let mut secrets: Vec<String> = token
+        .into_iter()
+        .chain(given)
+        .map(|secret| secret.expose().to_owned())
         .filter(|secret| secret.len() >= SHORTEST_SECRET)
         .collect();
     secrets.sort_unstable();

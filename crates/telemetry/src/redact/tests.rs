@@ -1,12 +1,22 @@
 use super::*;
+use crate::config::Config;
 use llamatelemetry_record::{Content, Endpoint, Failure, Message, SpanId, TraceId};
 use llamatelemetry_settings::{Environment, Flags, resolve};
 use proptest::prelude::*;
 
 fn redactor(classes: &[&str], patterns: &[&str]) -> Redactor {
+    redactor_with(classes, patterns, &[])
+}
+
+fn redactor_with(classes: &[&str], patterns: &[&str], more: &[(&str, &str)]) -> Redactor {
     let owned = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
     let mut settings = resolve(
-        Environment::from_pairs([("HOME", "/nonexistent"), ("HF_TOKEN", "the-hub-token")]),
+        Environment::from_pairs(
+            [("HOME", "/nonexistent"), ("HF_TOKEN", "the-hub-token")]
+                .iter()
+                .chain(more)
+                .copied(),
+        ),
         &Flags::default(),
     )
     .unwrap()
@@ -15,9 +25,9 @@ fn redactor(classes: &[&str], patterns: &[&str]) -> Redactor {
     settings.telemetry.redact_patterns = owned(patterns);
     settings.telemetry.otel.insert(
         "OTEL_EXPORTER_OTLP_HEADERS".into(),
-        "authorization=Basic%20c2VjcmV0LWtleQ,x-scope=1".into(),
+        "authorization=Basic%20c2VjcmV0LWtleQ%3D%3D,x-scope=1".into(),
     );
-    Redactor::new(&settings).unwrap()
+    Redactor::new(&settings, &Config::read(&settings).unwrap().secrets).unwrap()
 }
 
 #[test]
@@ -83,10 +93,28 @@ fn what_overlaps_is_replaced_once() {
 fn own_secrets_never_show() {
     let redactor = redactor(&[], &[]);
     assert_eq!(
-        redactor.text("the-hub-token and Basic c2VjcmV0LWtleQ"),
-        "[redacted:secret] and Basic [redacted:secret]"
+        redactor.text("the-hub-token and Basic c2VjcmV0LWtleQ== or Basic%20c2VjcmV0LWtleQ%3D%3D"),
+        "[redacted:secret] and Basic [redacted:secret] or Basic%20[redacted:secret]"
     );
     assert!(!format!("{redactor:?}").contains("hub-token"));
+}
+
+#[test]
+fn keys_of_backends_never_show() {
+    let redactor = redactor_with(
+        &[],
+        &[],
+        &[
+            ("LLAMATELEMETRY_OTEL_BACKEND", "langfuse"),
+            ("LANGFUSE_PUBLIC_KEY", "public"),
+            ("LANGFUSE_SECRET_KEY", "very-secret"),
+        ],
+    );
+    // `public:very-secret`, as the header has it.
+    assert_eq!(
+        redactor.text("very-secret, Basic cHVibGljOnZlcnktc2VjcmV0"),
+        "[redacted:secret], Basic [redacted:secret]"
+    );
 }
 
 #[test]
@@ -98,7 +126,7 @@ fn a_pattern_that_is_none_is_an_error() {
     .unwrap()
     .settings;
     settings.telemetry.redact_patterns = vec!["fine".into(), "(".into()];
-    let error = Redactor::new(&settings).unwrap_err();
+    let error = Redactor::new(&settings, &[]).unwrap_err();
     assert!(matches!(error, TelemetryError::Pattern { number: 2, .. }));
 }
 

@@ -371,3 +371,33 @@ fn proxies_and_certificates_are_those_of_the_environment() {
     let error = setup(&settings).expect_err("no certificates");
     assert!(error.to_string().contains("SSL_CERT_FILE"), "{error}");
 }
+
+#[test]
+fn a_batch_that_is_too_large_is_sent_in_parts() {
+    let receiver = Receiver::start(&[Reply::status("413 Content Too Large"), Reply::ok()]);
+    let url = receiver.url();
+    let telemetry = telemetry(&[("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str())]);
+    for _ in 0..2 {
+        telemetry.record(Arc::new(chat()));
+    }
+    // Longer than any time that there is: no reason to panic.
+    let delivery = telemetry.shutdown(Duration::MAX);
+    assert_eq!((delivery.delivered, delivery.lost), (8, 0));
+    let sent: Vec<usize> = (0..3).map(|_| receiver.next().spans().len()).collect();
+    assert_eq!(sent, [8, 4, 4]);
+}
+
+#[test]
+fn a_collector_that_asks_for_an_endless_pause_does_not_end_the_delivery() {
+    let busy = Reply {
+        headers: "Retry-After: 18446744073709551615\r\n",
+        ..Reply::status("503 Service Unavailable")
+    };
+    let receiver = Receiver::start(&[busy, Reply::ok()]);
+    let url = receiver.url();
+    let telemetry = telemetry(&[("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str())]);
+    telemetry.record(Arc::new(chat()));
+    telemetry.flush(Duration::from_secs(5));
+    receiver.next();
+    assert_eq!(telemetry.shutdown(LONG).delivered, 4);
+}

@@ -20,6 +20,9 @@ use std::sync::Arc;
 /// A file larger than this is not appended to, bytes; a sixteenth of the limit if that is less.
 const SEGMENT: u64 = 4 << 20;
 
+/// A batch of several frames has no more than this, bytes: collectors refuse what is much larger.
+const BATCH: u64 = 4 << 20;
+
 /// Frames of one signal in the order they came, bounded in bytes.
 #[derive(Debug)]
 pub(super) struct Spool {
@@ -54,6 +57,8 @@ pub(super) struct Batch {
     pub(super) items: u64,
     pub(super) bytes: Vec<u8>,
     frames: usize,
+    /// Frames wait that only for their bytes did not belong to it.
+    pub(super) heavy: bool,
 }
 
 impl Spool {
@@ -189,9 +194,9 @@ impl Spool {
         }
     }
 
-    /// The oldest frames, of as many items as fit into one request, one frame at least.
-    pub(super) fn batch(&mut self, most: usize) -> Option<Batch> {
-        let most = most as u64;
+    /// The oldest frames, of at most so many items and of bytes that fit into one request; one
+    /// frame at least.
+    pub(super) fn batch(&mut self, most: u64) -> Option<Batch> {
         match &mut self.store {
             Store::Memory { frames, .. } => {
                 if frames.is_empty() {
@@ -199,7 +204,7 @@ impl Spool {
                 }
                 let mut batch = Batch::of(self.origin.get().clone());
                 for frame in frames.iter() {
-                    if !batch.takes(frame.items, most) {
+                    if !batch.takes(frame.items, frame.bytes.len() as u64, most) {
                         break;
                     }
                     batch.bytes.extend_from_slice(&frame.bytes);
@@ -213,7 +218,7 @@ impl Spool {
                     .find(|segment| !segment.waiting().is_empty())?;
                 let mut batch = Batch::of(segment.origin().clone());
                 for waiting in segment.waiting().clone() {
-                    if !batch.takes(waiting.items, most) {
+                    if !batch.takes(waiting.items, u64::from(waiting.length), most) {
                         break;
                     }
                     if let Err(error) = segment.read(waiting, &mut batch.bytes) {
@@ -265,19 +270,29 @@ impl Spool {
 }
 
 impl Batch {
+    /// Half as many items, if it can be had in parts at all.
+    pub(super) fn half(&self) -> Option<u64> {
+        (self.frames > 1).then(|| (self.items / 2).max(1))
+    }
+
     fn of(origin: Arc<Origin>) -> Self {
         Self {
             origin,
             items: 0,
             bytes: Vec::new(),
             frames: 0,
+            heavy: false,
         }
     }
 
-    /// Whether a frame of so many items still belongs to it; counts it if so.
-    fn takes(&mut self, items: u32, most: u64) -> bool {
+    /// Whether a frame of so many items and bytes still belongs to it; counts it if so.
+    fn takes(&mut self, items: u32, bytes: u64, most: u64) -> bool {
         let all = self.items + u64::from(items);
         if self.frames > 0 && all > most {
+            return false;
+        }
+        if self.frames > 0 && self.bytes.len() as u64 + bytes > BATCH {
+            self.heavy = true;
             return false;
         }
         self.items = all;
@@ -292,4 +307,34 @@ fn items(counts: impl Iterator<Item = u32>) -> u64 {
 
 fn full(limit: u64) -> String {
     format!("no more than {limit} bytes are kept (telemetry.spool_limit)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
+    use opentelemetry_proto::tonic::resource::v1::Resource;
+
+    #[test]
+    fn a_batch_is_bounded_in_bytes_and_one_larger_frame_goes_alone() {
+        let origin = OwnOrigin::default();
+        let (resource, scope) = (Resource::default(), InstrumentationScope::default());
+        origin.set(Origin::new(&resource, &scope, ""));
+        let mut spool = Spool::in_memory(origin, u64::MAX);
+        let mib = 1 << 20;
+        for bytes in [5 * mib, 3 * mib, mib, 1] {
+            let bytes = vec![0; bytes];
+            spool.push(Frame { items: 1, bytes }).unwrap();
+        }
+        let mut seen = Vec::new();
+        while let Some(batch) = spool.batch(512) {
+            seen.push((batch.items, batch.heavy, batch.half()));
+            spool.settle(&batch);
+        }
+        assert_eq!(
+            seen,
+            [(1, true, None), (2, true, Some(1)), (1, false, None)]
+        );
+        assert_eq!(spool.items(), 0);
+    }
 }
