@@ -23,6 +23,7 @@ use crate::signal::{Origin, OwnOrigin, Signal};
 use crate::stored::{StoreConfig, StoreOutput};
 use crate::{TelemetryError, mapping, names};
 use joules::{Forward, Joules};
+use llamatelemetry_machine::SamplerConfig;
 use llamatelemetry_record::{
     Energy, Happening, LiveRequest, LoggedLine, RequestRecord, ServedModel, Sink, TraceContext,
     TraceId,
@@ -155,16 +156,7 @@ impl Telemetry {
             .map(|(address, metrics)| PrometheusEndpoint::start(address, metrics))
             .transpose()?;
         let queue = Arc::new(Queue::new(Bounds { spans, lines }));
-        let folder = facts.sampler_folder.take();
-        let looks = facts
-            .sampler
-            .take()
-            .filter(|_| !disabled)
-            .map(|looks| looks());
-        let looks = match (looks, folder) {
-            (Some(looks), Some(folder)) => Some(looks.shared_in(folder)),
-            (looks, _) => looks,
-        };
+        let looks = (!disabled).then(|| looks(&mut facts)).flatten();
         let active = !outputs.is_empty() || metrics.is_some();
         let forward = if active {
             Forward::To(queue.clone())
@@ -538,6 +530,16 @@ impl Worker {
             output.spans(&spans);
         }
     }
+}
+
+/// How the machine is looked at, if it is.
+fn looks(facts: &mut ResourceFacts) -> Option<SamplerConfig> {
+    let folder = facts.sampler_folder.take();
+    let looks = facts.sampler.take()?();
+    Some(match folder {
+        Some(folder) => looks.shared_in(folder),
+        None => looks,
+    })
 }
 
 /// The end of this time from now on; a time without end lasts a year.
