@@ -81,7 +81,10 @@ pub(super) fn check(args: &TraceCheckArgs, session: &Session) -> anyhow::Result<
     let mut found = |finding: Finding| {
         *counts.entry(finding.level).or_default() += 1;
         if !printer.is_json() {
-            gathered.take(finding);
+            // What is merely worth knowing is counted, and told to those who ask for more.
+            if finding.level != Level::Information || session.verbose {
+                gathered.take(finding);
+            }
         } else if written.is_ok() {
             written = printer.document_line(&finding);
         }
@@ -118,7 +121,7 @@ pub(super) fn check(args: &TraceCheckArgs, session: &Session) -> anyhow::Result<
     if printer.is_json() {
         printer.document_line(&summary)?;
     } else {
-        tell(&gathered, &summary, printer)?;
+        tell(&gathered, &summary, session)?;
     }
     Ok(if summary.violations == 0 {
         ExitStatus::Done
@@ -127,7 +130,8 @@ pub(super) fn check(args: &TraceCheckArgs, session: &Session) -> anyhow::Result<
     })
 }
 
-fn tell(gathered: &Gathered, summary: &Summary, printer: &Printer) -> io::Result<()> {
+fn tell(gathered: &Gathered, summary: &Summary, session: &Session) -> io::Result<()> {
+    let printer = &session.printer;
     if !gathered.rows.is_empty() {
         let mut table = Table::new()
             .left("LEVEL")
@@ -161,6 +165,11 @@ fn tell(gathered: &Gathered, summary: &Summary, printer: &Printer) -> io::Result
         logs,
         unrelated,
     } = summary.checked;
+    let hidden = if summary.informations > 0 && !session.verbose {
+        " (-v shows them)"
+    } else {
+        ""
+    };
     printer.say(format!(
         "{}, {}, {}: {}, {}, {}",
         counted(spans, "span"),
@@ -168,7 +177,7 @@ fn tell(gathered: &Gathered, summary: &Summary, printer: &Printer) -> io::Result
         counted(logs, "log record"),
         counted(summary.violations, "violation"),
         counted(summary.improvements, "improvement"),
-        counted(summary.informations, "piece") + " of information",
+        counted(summary.informations, "piece") + " of information" + hidden,
     ));
     if unrelated > 0 {
         printer.warn(format!(
