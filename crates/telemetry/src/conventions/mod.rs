@@ -3,7 +3,6 @@
 //! Everything is made in the latest names ([`names`]); [`Conventions`] renames what goes out for
 //! the profile that was chosen. The tables come from the data files in `conventions/`.
 
-mod measure;
 mod messages;
 pub mod names;
 mod openinference;
@@ -12,7 +11,6 @@ pub mod registry;
 mod tables;
 mod translate;
 
-pub use measure::{Instrumented, Measure};
 pub use profile::{Profile, UnknownProfile};
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
@@ -92,11 +90,6 @@ impl Conventions {
     /// What an attribute of the latest text is called in the profile.
     pub fn attribute_name(&self, latest: &'static str) -> Cow<'static, str> {
         translate::name(self.profile, latest)
-    }
-
-    /// How the profile records something; `None` if it has no metric for it.
-    pub fn instrument(&self, measure: Measure) -> Option<Instrumented> {
-        measure.in_profile(self.profile)
     }
 
     /// The metric of this name, of the profile or of the names beside it: `hw.*`, `process.*` and

@@ -129,29 +129,6 @@ fn what_a_profile_lacks_stands_under_ours() {
     assert_eq!(top_k, Some(&Value::DoubleValue(40.0)));
 }
 
-#[test]
-fn a_measure_is_recorded_as_the_profile_has_it() {
-    let name = |profile, measure| {
-        Conventions::new(profile, false)
-            .instrument(measure)
-            .map(|found| found.metric.name)
-    };
-    assert_eq!(
-        name(Profile::Latest, Measure::InferenceDuration),
-        Some("gen_ai.client.inference.duration")
-    );
-    assert_eq!(
-        name(Profile::V1_41, Measure::InferenceDuration),
-        Some("gen_ai.client.operation.duration")
-    );
-    assert_eq!(name(Profile::V1_36, Measure::TimeToFirstChunk), None);
-    assert_eq!(name(Profile::V1_41, Measure::InputTokens), None);
-    // In the latest text nothing is missing.
-    for measure in Measure::ALL {
-        assert!(name(Profile::Latest, measure).is_some(), "{measure:?}");
-    }
-}
-
 /// What is recorded is what the tables define, in the profile that has it.
 #[test]
 fn every_instrument_is_defined_with_its_unit() {
