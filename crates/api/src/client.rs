@@ -6,7 +6,7 @@ use crate::{
     ServerComplaint, Slot,
 };
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use llamatelemetry_record::{Delivery, Endpoint, PhaseClock, Propagation, StreamScanner};
 use llamatelemetry_settings::Secret;
@@ -38,6 +38,23 @@ impl Client {
     /// Where the server listens.
     pub fn address(&self) -> &Address {
         self.pool.address()
+    }
+
+    /// The connections themselves, for whoever passes requests on as they are.
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// Adds the server's key to a request's headers.
+    pub fn authorize(&self, headers: &mut HeaderMap) {
+        let value = self
+            .key
+            .as_ref()
+            .and_then(|key| HeaderValue::from_str(&format!("Bearer {}", key.expose())).ok());
+        if let Some(mut value) = value {
+            value.set_sensitive(true);
+            headers.insert(header::AUTHORIZATION, value);
+        }
     }
 
     /// `GET /health`: whether the model is loaded. A server that still loads answers

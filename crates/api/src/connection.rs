@@ -20,7 +20,7 @@ const KEEP_AT_MOST: usize = 32;
 
 /// One open connection and the task that drives it. Dropping it closes the socket.
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub struct Connection {
     sender: SendRequest<Full<Bytes>>,
     driver: JoinHandle<()>,
     socket: Socket,
@@ -53,30 +53,34 @@ impl Drop for Connection {
 }
 
 /// A request that was sent, and the head of its answer.
-pub(crate) struct Sent {
-    pub(crate) response: Response<Incoming>,
+#[derive(Debug)]
+pub struct Sent {
+    /// Its head, and the body that still comes.
+    pub response: Response<Incoming>,
     /// What carries the body.
-    pub(crate) connection: Connection,
+    pub connection: Connection,
     /// How often it was sent again, on a new connection.
-    pub(crate) resends: u32,
+    pub resends: u32,
 }
 
 /// The connections to one address.
 #[derive(Debug)]
-pub(crate) struct Pool {
+pub struct Pool {
     address: Address,
     idle: Mutex<Vec<(Connection, Instant)>>,
 }
 
 impl Pool {
-    pub(crate) fn new(address: Address) -> Self {
+    /// No connection is opened yet.
+    pub fn new(address: Address) -> Self {
         Self {
             address,
             idle: Mutex::default(),
         }
     }
 
-    pub(crate) fn address(&self) -> &Address {
+    /// Where the server listens.
+    pub fn address(&self) -> &Address {
         &self.address
     }
 
@@ -84,7 +88,7 @@ impl Pool {
     ///
     /// A server may close an idle connection at the moment it is used again. Then, and only then,
     /// the request is sent once more on a new connection.
-    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Sent, ApiError> {
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Sent, ApiError> {
         let path = request.uri().path().to_owned();
         let mut resends = 0;
         if let Some(mut connection) = self.take_idle() {
@@ -112,7 +116,7 @@ impl Pool {
     }
 
     /// Takes back a connection whose response was read to its end.
-    pub(crate) fn keep(&self, connection: Connection) {
+    pub fn keep(&self, connection: Connection) {
         if connection.sender.is_closed() {
             return;
         }

@@ -16,6 +16,11 @@ mod content;
 mod error;
 mod server_state;
 
+/// Connections to a server below the typed calls, for whoever passes bytes on.
+pub mod transport {
+    pub use crate::connection::{Connection, Pool, Sent};
+}
+
 pub use address::Address;
 pub use answer::{AnswerStream, Delta, FunctionDelta, ToolCall, ToolCallDelta};
 pub use chat::{ChatMessage, ChatRequest, ContentPart, ImageUrl, MessageContent, ResponseFormat};

@@ -31,6 +31,9 @@ pub(crate) struct Runtime;
 /// Flags of commands that start a server.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Server;
+/// Flags of `llt serve`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Serve;
 
 impl Group for Everywhere {
     const GROUP: FlagGroup = FlagGroup::Everywhere;
@@ -43,6 +46,10 @@ impl Group for Runtime {
 impl Group for Server {
     const GROUP: FlagGroup = FlagGroup::Server;
     const HEADING: &'static str = "How the server runs";
+}
+impl Group for Serve {
+    const GROUP: FlagGroup = FlagGroup::Serve;
+    const HEADING: &'static str = "Where it listens";
 }
 
 fn settings_of(

@@ -6,7 +6,7 @@ use crate::{
 };
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::de::DeValue;
@@ -92,6 +92,19 @@ macro_rules! whole_number {
     )+};
 }
 whole_number!(u16: "a whole number from 0 to 65535", u32: "a whole number", usize: "a whole number");
+
+impl FieldValue for IpAddr {
+    const EXPECTED: &'static str = "an IP address such as `127.0.0.1`, or `localhost`";
+    fn from_text(text: &OsStr, _at: &Context<'_>) -> Option<Self> {
+        match text.to_str()?.trim() {
+            "localhost" => Some(Ipv4Addr::LOCALHOST.into()),
+            text => text.parse().ok(),
+        }
+    }
+    fn shown(&self) -> Value {
+        Value::String(self.to_string())
+    }
+}
 
 impl FieldValue for SocketAddr {
     const EXPECTED: &'static str = "an address and a port such as `127.0.0.1:9464`";

@@ -37,7 +37,7 @@ pub use source::Source;
 pub use table::{Fallback, Flag, FlagGroup, SETTINGS, Setting, nearest_settings, setting};
 pub use values::{
     BackendChoice, Bootstrap, ConventionsProfile, GpuLayers, LogLevel, Mirrors, ModelSettings,
-    NetworkSettings, RuntimeSettings, ServerSettings, Settings, TelemetryBackend,
+    NetworkSettings, RuntimeSettings, ServeSettings, ServerSettings, Settings, TelemetryBackend,
     TelemetrySettings,
 };
 pub use variables::{Family, Misspelt, VARIABLES, Variable, misspelt, variable};

@@ -58,6 +58,8 @@ pub enum FlagGroup {
     Runtime,
     /// Commands that start a server.
     Server,
+    /// `llt serve`.
+    Serve,
 }
 
 impl Flag {
@@ -318,8 +320,44 @@ pub const SETTINGS: &[Setting] = &[
         what: "Loopback TCP port to listen on instead of a Unix socket; 0 lets the system choose.",
         default: Fallback::Unset("a Unix socket"),
         variables: &[Source::value("LLAMATELEMETRY_PORT")],
-        flag: Some(Flag::value("port", "PORT", FlagGroup::Server)),
+        flag: Some(Flag::value("server-port", "PORT", FlagGroup::Server)),
         field: field!(server.port),
+        ..PLAIN
+    },
+    Setting {
+        key: "serve.host",
+        what: "IP address that `llt serve` listens on.",
+        default: Fallback::Value("127.0.0.1"),
+        variables: &[Source::value("LLAMATELEMETRY_SERVE_HOST")],
+        flag: Some(Flag::value("host", "IP", FlagGroup::Serve)),
+        field: field!(serve.host),
+        ..PLAIN
+    },
+    Setting {
+        key: "serve.port",
+        what: "Port that `llt serve` listens on; 0 lets the system choose.",
+        default: Fallback::Value("8080"),
+        variables: &[Source::value("LLAMATELEMETRY_SERVE_PORT")],
+        flag: Some(Flag::value("port", "PORT", FlagGroup::Serve)),
+        field: field!(serve.port),
+        ..PLAIN
+    },
+    Setting {
+        key: "serve.otlp_grpc",
+        what: "Port on which `llt serve` takes OTLP over gRPC; 0 lets the system choose.",
+        default: Fallback::Value("4317"),
+        variables: &[Source::value("LLAMATELEMETRY_SERVE_OTLP_GRPC")],
+        flag: Some(Flag::value("otlp-grpc", "PORT", FlagGroup::Serve)),
+        field: field!(serve.otlp_grpc),
+        ..PLAIN
+    },
+    Setting {
+        key: "serve.otlp_http",
+        what: "Port on which `llt serve` takes OTLP over HTTP; 0 lets the system choose.",
+        default: Fallback::Value("4318"),
+        variables: &[Source::value("LLAMATELEMETRY_SERVE_OTLP_HTTP")],
+        flag: Some(Flag::value("otlp-http", "PORT", FlagGroup::Serve)),
+        field: field!(serve.otlp_http),
         ..PLAIN
     },
     Setting {

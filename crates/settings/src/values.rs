@@ -3,7 +3,7 @@
 use crate::{ByteSize, CaptureContent, Environment, Home, Secret, redact};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ pub struct Settings {
     pub models: ModelSettings,
     /// How `llama-server` is started.
     pub server: ServerSettings,
+    /// Where `llt serve` listens.
+    pub serve: ServeSettings,
     /// What is told to whom about each request.
     pub telemetry: TelemetrySettings,
     /// The environment the settings were resolved from; children's environments are built from it.
@@ -40,6 +42,12 @@ impl Settings {
             runtime: RuntimeSettings::default(),
             models: ModelSettings::default(),
             server: ServerSettings::default(),
+            serve: ServeSettings {
+                host: Ipv4Addr::LOCALHOST.into(),
+                port: 0,
+                otlp_grpc: 0,
+                otlp_http: 0,
+            },
             telemetry: TelemetrySettings::default(),
             environment,
         }
@@ -150,6 +158,19 @@ pub struct ServerSettings {
     pub start_timeout: Option<Duration>,
     /// Loopback TCP port to listen on instead of a Unix socket; 0 lets the system choose.
     pub port: Option<u16>,
+}
+
+/// Where `llt serve` listens. Port 0 lets the system choose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServeSettings {
+    /// Address of the gateway and of the OTLP receiver.
+    pub host: IpAddr,
+    /// Port of the gateway.
+    pub port: u16,
+    /// Port for OTLP over gRPC.
+    pub otlp_grpc: u16,
+    /// Port for OTLP over HTTP.
+    pub otlp_http: u16,
 }
 
 /// Layers kept on GPUs.

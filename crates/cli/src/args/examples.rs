@@ -30,6 +30,15 @@ Examples:
 In the conversation: /help lists the commands, Ctrl-C stops an answer, Ctrl-D or /exit ends.
 With --json each answer is one line of JSON on stdout.";
 
+pub(super) const SERVE: &str = "\
+Examples:
+  llt serve smollm2                                  at http://127.0.0.1:8080, until Ctrl-C
+  llt serve smollm2 --port 9000 --parallel 4
+  curl http://127.0.0.1:8080/v1/chat/completions -d '{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}'
+
+Every endpoint of llama-server passes through unchanged; every request is recorded: `llt trace list`
+shows them.";
+
 pub(super) const RUNTIME: &str = "\
 Examples:
   llt runtime install             find or build it before it is needed

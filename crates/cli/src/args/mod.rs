@@ -1,7 +1,7 @@
 //! What can be typed. The words here are the help that people read.
 
 use crate::printer::ColorChoice;
-use crate::setting_flags::{Everywhere, Runtime, Server, SettingFlags};
+use crate::setting_flags::{Everywhere, Runtime, Serve, Server, SettingFlags};
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use llamatelemetry_settings::Environment;
 use std::ffi::OsString;
@@ -60,6 +60,9 @@ pub(crate) enum Command {
     /// Talk with a model in the terminal
     #[command(after_help = examples::CHAT)]
     Chat(ChatArgs),
+    /// Serve models over HTTP to any OpenAI, Anthropic or llama.cpp client, and record every request
+    #[command(after_help = examples::SERVE)]
+    Serve(ServeArgs),
     /// The llama.cpp builds that run models
     #[command(subcommand, after_help = examples::RUNTIME)]
     Runtime(RuntimeCommand),
@@ -126,6 +129,18 @@ pub(crate) struct RunArgs {
     /// Start a server of its own even if one with the same model is running
     #[arg(long)]
     pub(crate) isolated: bool,
+    #[command(flatten)]
+    pub(crate) server: SettingFlags<Server>,
+    #[command(flatten)]
+    pub(crate) runtime: SettingFlags<Runtime>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Models: any names that `llt run` takes
+    pub(crate) model: Vec<String>,
+    #[command(flatten)]
+    pub(crate) serve: SettingFlags<Serve>,
     #[command(flatten)]
     pub(crate) server: SettingFlags<Server>,
     #[command(flatten)]

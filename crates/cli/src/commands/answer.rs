@@ -96,7 +96,7 @@ fn check_name(model: &str, settings: &Settings) -> Result<(), ModelError> {
 }
 
 /// Where spans are printed: stderr, for stdout is the answer's.
-struct Console(Arc<Screen>);
+pub(super) struct Console(pub(super) Arc<Screen>);
 
 impl io::Write for Console {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

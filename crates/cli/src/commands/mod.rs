@@ -13,6 +13,7 @@ mod models;
 mod recorded;
 mod run;
 mod runtime;
+mod serve;
 mod trace;
 
 use crate::args::{Cli, Command, RuntimeCommand};
@@ -85,6 +86,7 @@ fn execute(args: Cli, environment: Environment, printer: &Printer) -> anyhow::Re
     match args.command {
         Command::Run(args) => run::run(&args, &session),
         Command::Chat(args) => chat::chat(&args, &session),
+        Command::Serve(args) => serve::serve(&args, &session),
         Command::Runtime(command) => runtime::runtime(&command, &session),
         Command::Models(command) => models::models(&command, &session),
         Command::Gguf(command) => gguf::gguf(&command, &session),
@@ -106,6 +108,11 @@ fn add_flags(command: &Command, flags: &mut Flags) -> anyhow::Result<()> {
             args.runtime.add_to(flags)
         }
         Command::Chat(args) => {
+            args.server.add_to(flags)?;
+            args.runtime.add_to(flags)
+        }
+        Command::Serve(args) => {
+            args.serve.add_to(flags)?;
             args.server.add_to(flags)?;
             args.runtime.add_to(flags)
         }

@@ -226,7 +226,13 @@ fn a_port_that_is_taken() {
     let llt = with_model();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let ran = llt.run(&["run", "./proof.gguf", "hi", "--port", &port.to_string()]);
+    let ran = llt.run(&[
+        "run",
+        "./proof.gguf",
+        "hi",
+        "--server-port",
+        &port.to_string(),
+    ]);
     assert_eq!(ran.code, Some(1));
     assert_text!(ran.stderr.replace(&port.to_string(), "[port]"));
 }

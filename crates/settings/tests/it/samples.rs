@@ -77,6 +77,11 @@ pub(crate) fn samples(key: &str) -> [Sample; 3] {
             text("https://b/x", "'https://b/x'"),
             text("http://c", "'http://c'"),
         ],
+        "serve.host" => [
+            sample("localhost", "'localhost'", "127.0.0.1"),
+            text("0.0.0.0", "'0.0.0.0'"),
+            text("::1", "'::1'"),
+        ],
         "telemetry.prometheus" => [
             text("127.0.0.1:1", "'127.0.0.1:1'"),
             sample("localhost:2", "'localhost:2'", "127.0.0.1:2"),
@@ -97,11 +102,10 @@ pub(crate) fn samples(key: &str) -> [Sample; 3] {
             text("import", "'import'"),
             text("load", "'load'"),
         ],
-        "models.hub_token" => [
-            sample("a", "'a'", "••••"),
-            sample("b", "'b'", "••••"),
-            sample("c", "'c'", "••••"),
-        ],
+        "models.hub_token" => texts.map(|one| Sample {
+            shown: "••••",
+            ..one
+        }),
         "models.folders" => [
             text("/a", "['/a']"),
             text("/b", "['/b']"),

@@ -1,0 +1,81 @@
+//! `llt serve`
+
+use super::Session;
+use super::answer::Console;
+use crate::args::ServeArgs;
+use crate::interrupt::Interrupts;
+use crate::outcome::ExitStatus;
+use crate::printer::Layout;
+use llamatelemetry::{LoadOptions, setup_telemetry};
+use llamatelemetry_gateway::{Gateway, ServePlan};
+use serde::Serialize;
+use std::time::Duration;
+use tokio::runtime::Builder;
+
+/// How long requests in flight may take when the gateway is told to end.
+const DRAIN: Duration = Duration::from_secs(30);
+/// How long spans that wait are tried to be sent at the end.
+const SHUTDOWN: Duration = Duration::from_secs(5);
+
+/// What `--json` prints once requests are taken.
+#[derive(Debug, Serialize)]
+struct Serving<'a> {
+    schema_version: u32,
+    url: String,
+    models: &'a [String],
+}
+
+pub(crate) fn serve(args: &ServeArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(work(args, session));
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn work(args: &ServeArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let mut interrupts = Interrupts::listen()?;
+    let (settings, printer) = (session.settings(), &session.printer);
+    let telemetry = setup_telemetry(settings, Box::new(Console(printer.screen().clone())))?;
+    for notice in telemetry.notices() {
+        printer.warn(notice);
+    }
+    telemetry.take_logs(&session.log_tap, settings.telemetry.log_level);
+    let plan = ServePlan {
+        models: args.model.clone(),
+        options: LoadOptions::new(settings.clone())
+            .with_progress(printer.progress())
+            .with_sink(telemetry.sink()),
+    };
+    let served = until_stopped(plan, session, &mut interrupts).await;
+    if let Some(loss) = telemetry.shutdown(SHUTDOWN) {
+        printer.warn(loss);
+    }
+    served
+}
+
+async fn until_stopped(
+    plan: ServePlan,
+    session: &Session,
+    interrupts: &mut Interrupts,
+) -> anyhow::Result<ExitStatus> {
+    let printer = &session.printer;
+    let models = plan.models.clone();
+    let gateway = interrupts.unless(Gateway::start(plan)).await??;
+    let url = format!("http://{}", gateway.address());
+    if printer.is_json() {
+        let serving = Serving {
+            schema_version: 1,
+            url,
+            models: &models,
+        };
+        printer.json(&serving, Layout::Line)?;
+    } else {
+        printer.say(format!("listening on {url}"));
+    }
+    interrupts.next().await;
+    printer.say("finishing what runs; again to end at once");
+    if interrupts.unless(gateway.drain(DRAIN)).await.is_err() {
+        printer.warn("ended before all requests were finished");
+    }
+    Ok(ExitStatus::Done)
+}

@@ -1,0 +1,36 @@
+//! Why a gateway could not start.
+
+use std::io;
+use std::net::SocketAddr;
+use thiserror::Error;
+
+/// Why a gateway could not start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum GatewayError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The address is reached from other machines, and nothing keeps strangers out.
+    #[error(
+        "{address} is reached from other machines and there is no API key: \
+         listen on 127.0.0.1, or make a key first"
+    )]
+    PublicWithoutKey {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// A model did not load.
+    #[error("cannot serve {model}: {source}")]
+    Model {
+        /// The model as it was named.
+        model: String,
+        /// What failed.
+        source: Box<llamatelemetry::Error>,
+    },
+}

@@ -1,0 +1,24 @@
+//! The gateway as its clients meet it, in front of the real `llama-server`.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod passing;
+
+use llamatelemetry::LoadOptions;
+use llamatelemetry_gateway::{Gateway, ServePlan};
+use llamatelemetry_testbed as testbed;
+
+/// A gateway in front of the test model, on a port of its own.
+pub(crate) async fn gateway() -> Gateway {
+    testbed::runtime();
+    testbed::smollm2();
+    let mut settings = testbed::settings();
+    settings.serve.port = 0;
+    settings.server.context = Some(1024);
+    settings.server.parallel = Some(2);
+    let plan = ServePlan {
+        models: vec!["smollm2".into()],
+        options: LoadOptions::new(settings),
+    };
+    Gateway::start(plan).await.unwrap()
+}
