@@ -6,6 +6,7 @@
 mod gguf;
 mod report;
 mod startup;
+mod store;
 
 use crate::project::Project;
 use anyhow::{Result, bail};
@@ -14,11 +15,14 @@ use report::Report;
 /// Which benchmark, and in which form.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The benchmark: gguf, startup
+    /// The benchmark: gguf, startup, store
     name: String,
     /// One JSON document instead of a table
     #[arg(long)]
     json: bool,
+    /// Also what takes long: of store, questions to ten million spans
+    #[arg(long)]
+    long: bool,
 }
 
 /// Runs a benchmark and prints its report.
@@ -26,7 +30,8 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<()> {
     let rows = match arguments.name.as_str() {
         "gguf" => gguf::run(project)?,
         "startup" => startup::run(project)?,
-        other => bail!("there is no benchmark {other}; there are gguf and startup"),
+        "store" => store::run(project, arguments.long)?,
+        other => bail!("there is no benchmark {other}; there are gguf, startup and store"),
     };
     let report = Report::new(&arguments.name, rows);
     if arguments.json {
@@ -37,7 +42,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// One figure of one program; lower is better.
+/// One figure of one program; lower is better, but for rates (`…/s`).
 #[derive(Debug, Clone, PartialEq)]
 struct Measure {
     case: String,

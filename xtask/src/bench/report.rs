@@ -60,7 +60,11 @@ pub(super) fn paired(ours: Vec<Measure>, peer: &str, theirs: &[Measure]) -> Resu
                     our.metric
                 );
             }
-            let ratio = their.value / our.value;
+            let ratio = if our.unit.ends_with("/s") {
+                our.value / their.value
+            } else {
+                their.value / our.value
+            };
             Ok(Row {
                 peer: Some(peer.to_owned()),
                 theirs: Some(their.value),
