@@ -4,8 +4,11 @@
 //! LLAMA_SERVER_PATH=… cargo run --release --example energy -- MODEL.gguf 35 > energy.json
 //! ```
 //!
-//! For one, four and sixteen streams, and for two mixes of lengths: each stream sends one request
-//! after another for so many seconds. JSON: each answer's energy, and the meter's sums beside it.
+//! For two mixes of lengths, each at one, four and sixteen streams: each stream sends one request
+//! after another for so many seconds, always to its own slot, so that equal requests are equal work
+//! for the server too. Then four streams once more, in slots that are no neighbours: what a server
+//! without a shared context pool computes one by one. JSON: each answer's energy, and the meter's
+//! sums beside it. `scripts/gpu_energy_check.py` reads it.
 
 use anyhow::Context as _;
 use llamatelemetry::{
@@ -17,9 +20,38 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-const STREAMS: [usize; 3] = [1, 4, 16];
-/// Words of the prompt and tokens to generate.
-const MIXES: [(usize, u64); 2] = [(500, 128), (120, 512)];
+/// What every stream of a phase does, and how many of them do it.
+#[derive(Debug, Clone, Copy)]
+struct Load {
+    streams: usize,
+    /// From one stream's slot to the next one's.
+    slot_step: usize,
+    /// Of the prompt.
+    words: usize,
+    /// To generate.
+    tokens: u64,
+}
+
+const fn load(streams: usize, slot_step: usize, (words, tokens): (usize, u64)) -> Load {
+    Load {
+        streams,
+        slot_step,
+        words,
+        tokens,
+    }
+}
+
+const LONG_PROMPT: (usize, u64) = (500, 128);
+const LONG_ANSWER: (usize, u64) = (120, 512);
+const LOADS: [Load; 7] = [
+    load(1, 1, LONG_PROMPT),
+    load(4, 1, LONG_PROMPT),
+    load(16, 1, LONG_PROMPT),
+    load(1, 1, LONG_ANSWER),
+    load(4, 1, LONG_ANSWER),
+    load(16, 1, LONG_ANSWER),
+    load(4, 4, LONG_ANSWER),
+];
 /// Nothing in flight before each phase, twice: to settle, and to see the idle power.
 const REST: Duration = Duration::from_secs(3);
 const NOTHING: &str = "nothing here measures energy";
@@ -44,26 +76,24 @@ async fn measure(model: &str, time: Duration) -> anyhow::Result<Value> {
     let options = LoadOptions::new(settings).with_sink(telemetry.sink());
     let engine = Arc::new(InferenceEngine::load_model(model, options).await?);
     let mut phases = Vec::new();
-    for (words, tokens) in MIXES {
-        for streams in STREAMS {
-            tokio::time::sleep(REST).await;
-            let rest = Watch::start(&telemetry).await.context(NOTHING)?;
-            tokio::time::sleep(REST).await;
-            let rest = rest.stop(&telemetry).await.context(NOTHING)?;
-            let watch = Watch::start(&telemetry).await.context(NOTHING)?;
-            let until = Instant::now() + time;
-            let mut work = JoinSet::new();
-            for stream in 0..streams {
-                let engine = engine.clone();
-                work.spawn(async move { one_stream(&engine, stream, words, tokens, until).await });
-            }
-            let mut answers = Vec::new();
-            while let Some(stream) = work.join_next().await {
-                answers.extend(stream??);
-            }
-            let span = watch.stop(&telemetry).await.context(NOTHING)?;
-            phases.push(summary(streams, (words, tokens), &answers, &rest, &span));
+    for load in LOADS {
+        tokio::time::sleep(REST).await;
+        let rest = Watch::start(&telemetry).await.context(NOTHING)?;
+        tokio::time::sleep(REST).await;
+        let rest = rest.stop(&telemetry).await.context(NOTHING)?;
+        let watch = Watch::start(&telemetry).await.context(NOTHING)?;
+        let until = Instant::now() + time;
+        let mut work = JoinSet::new();
+        for stream in 0..load.streams {
+            let engine = engine.clone();
+            work.spawn(async move { one_stream(&engine, stream, load, until).await });
         }
+        let mut answers = Vec::new();
+        while let Some(stream) = work.join_next().await {
+            answers.extend(stream??);
+        }
+        let span = watch.stop(&telemetry).await.context(NOTHING)?;
+        phases.push(summary(load, &answers, &rest, &span));
     }
     if let Ok(engine) = Arc::try_unwrap(engine) {
         engine.unload().await;
@@ -75,23 +105,24 @@ async fn measure(model: &str, time: Duration) -> anyhow::Result<Value> {
 async fn one_stream(
     engine: &InferenceEngine,
     stream: usize,
-    words: usize,
-    tokens: u64,
+    load: Load,
     until: Instant,
 ) -> anyhow::Result<Vec<(f64, InferResult)>> {
     let mut answers = Vec::new();
     let mut number = 0;
     let mut options = GenerateOptions {
-        max_tokens: Some(tokens),
+        max_tokens: Some(load.tokens),
         ..GenerateOptions::default()
     };
     options.extra.insert("ignore_eos".to_owned(), json!(true));
     options
         .extra
         .insert("cache_prompt".to_owned(), json!(false));
+    let slot = json!(stream * load.slot_step);
+    options.extra.insert("id_slot".to_owned(), slot);
     while Instant::now() < until {
         number += 1;
-        let prompt = format!("{stream} {number} {}", "wave ".repeat(words));
+        let prompt = format!("{stream} {number} {}", "wave ".repeat(load.words));
         let began = Instant::now();
         let mut answer = engine.stream(&prompt, &options).await?;
         while answer.next().await?.is_some() {}
@@ -147,13 +178,7 @@ impl Watch {
 
 /// One phase in figures. `closure` is independent of the meter's own idle power: that of the rest
 /// before is taken off the counter.
-fn summary(
-    streams: usize,
-    (words, tokens): (usize, u64),
-    answers: &[(f64, InferResult)],
-    rest: &Span,
-    span: &Span,
-) -> Value {
+fn summary(load: Load, answers: &[(f64, InferResult)], rest: &Span, span: &Span) -> Value {
     let energies: Vec<&Energy> = answers
         .iter()
         .filter_map(|(_, answer)| answer.energy.as_ref())
@@ -166,6 +191,7 @@ fn summary(
         .map(|(seconds, answer)| {
             json!({
                 "seconds": seconds,
+                "trace_id": answer.trace_id,
                 "prompt_tokens": answer.usage.prompt_tokens,
                 "completion_tokens": answer.usage.completion_tokens,
                 "energy": answer.energy,
@@ -173,9 +199,10 @@ fn summary(
         })
         .collect();
     json!({
-        "streams": streams,
-        "prompt_words": words,
-        "max_tokens": tokens,
+        "streams": load.streams,
+        "slot_step": load.slot_step,
+        "prompt_words": load.words,
+        "max_tokens": load.tokens,
         "seconds": span.seconds,
         "rest_watts": rest_watts,
         "counter_joules": span.totals.measured,

@@ -1,7 +1,9 @@
 //! What is sent to which endpoint.
 
 use crate::manager::LiveServer;
-use llamatelemetry_api::{AnswerStream, ApiError, ChatRequest, CompletionRequest};
+use llamatelemetry_api::{
+    AnswerStream, ApiError, ChatRequest, CompletionRequest, ContentPart, MessageContent,
+};
 use llamatelemetry_record::{Endpoint, Propagation};
 
 /// What is sent.
@@ -20,6 +22,15 @@ impl Body {
         }
     }
 
+    /// Bytes of all text that the model is to read, its template aside.
+    pub(crate) fn prompt_bytes(&self) -> u64 {
+        let bytes: usize = match self {
+            Self::Completion(body) => body.prompt.len(),
+            Self::Chat(body) => body.messages.iter().map(|said| text(&said.content)).sum(),
+        };
+        bytes as u64
+    }
+
     pub(crate) async fn send(
         &self,
         run: &LiveServer,
@@ -30,5 +41,18 @@ impl Body {
             Self::Completion(body) => client.completion_stream(body, Some(trace)).await,
             Self::Chat(body) => client.chat_stream(body, Some(trace)).await,
         }
+    }
+}
+
+fn text(content: &MessageContent) -> usize {
+    match content {
+        MessageContent::Text(text) => text.len(),
+        MessageContent::Parts(parts) => parts
+            .iter()
+            .map(|part| match part {
+                ContentPart::Text { text } => text.len(),
+                ContentPart::ImageUrl { .. } => 0,
+            })
+            .sum(),
     }
 }

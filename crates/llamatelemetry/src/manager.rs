@@ -6,7 +6,7 @@ use crate::served::ServedServer;
 use crate::{Error, LoadOptions};
 use llamatelemetry_api::Client;
 use llamatelemetry_models::{LocalModel, UseMark};
-use llamatelemetry_record::ServedModel;
+use llamatelemetry_record::{ContextPool, ServedModel};
 use llamatelemetry_runtime::Runtime;
 use llamatelemetry_server::{LaunchSpec, RestartPolicy, ServerProcess, Supervisor};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +24,7 @@ pub struct ServerManager {
     supervisor: Supervisor,
     lifecycle: Arc<Lifecycle>,
     /// What the sink was shown: it looks for as long as this is here.
-    _shown: Arc<dyn ServedModel>,
+    shown: Arc<dyn ServedModel>,
     live: Mutex<Arc<LiveServer>>,
     runtime: Runtime,
     model: LocalModel,
@@ -91,7 +91,7 @@ impl ServerManager {
             Ok(Self {
                 supervisor,
                 lifecycle,
-                _shown: shown,
+                shown,
                 live,
                 runtime,
                 model,
@@ -124,6 +124,11 @@ impl ServerManager {
 
     pub(crate) fn lifecycle(&self) -> &Lifecycle {
         &self.lifecycle
+    }
+
+    /// How the server's slots share its context.
+    pub(crate) fn context(&self) -> ContextPool {
+        self.shown.context()
     }
 
     /// The llama.cpp that runs.

@@ -21,6 +21,9 @@ use std::time::{Duration, Instant, SystemTime};
 /// When a connection breaks, the child's exit is waited for so long to say why.
 const EXIT_PATIENCE: Duration = Duration::from_secs(2);
 
+/// Deltas after which the log is still asked for a request's slot.
+const LOOKS_FOR_SLOT: u64 = 16;
+
 /// A request from the call to its record.
 pub(crate) struct Request {
     server: Arc<ServerManager>,
@@ -141,7 +144,9 @@ impl Request {
             context.span_id,
             self.endpoint,
             clock.sent(),
-        );
+        )
+        .with_prompt_bytes(body.prompt_bytes())
+        .with_context(self.server.context());
         let live = Arc::new(live);
         self.lifecycle().tasks().begin(run.process().pid(), context);
         self.sink.started(&live);
@@ -186,6 +191,13 @@ impl Request {
             let lifecycle = self.server.lifecycle();
             let span_id = self.propagation.context.span_id;
             lifecycle.pass_on(lifecycle.tasks().first_delta(span_id, clock));
+        }
+        let seen = sent.live.progress();
+        if seen.slot.is_none() && seen.deltas <= LOOKS_FOR_SLOT {
+            let span_id = self.propagation.context.span_id;
+            if let Some(slot) = self.server.lifecycle().tasks().slot(span_id, clock) {
+                sent.live.mark_slot(slot);
+            }
         }
     }
 

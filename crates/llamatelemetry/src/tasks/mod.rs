@@ -134,6 +134,14 @@ impl Tasks {
         self.lock().claim(request, clock, None)
     }
 
+    /// The slot that works on a request, once its launch is told.
+    pub(crate) fn slot(&self, request: SpanId, clock: &PhaseClock) -> Option<u32> {
+        let mut state = self.lock();
+        state.claim(request, clock, None);
+        let mut launches = state.launches.iter().rev();
+        Some(launches.find(|launch| launch.is_of(request))?.slot)
+    }
+
     /// Waits for the launch line of a request that is not known yet, at most so long.
     pub(crate) fn wait(&self, request: SpanId, clock: &PhaseClock, patience: Duration) {
         let deadline = Instant::now() + patience;

@@ -171,6 +171,8 @@ pub struct GpuValues {
     pub memory_free_bytes: Option<u64>,
     /// Power as the driver gives it first, W: a mean over one second on newer NVIDIA GPUs.
     pub power_watts: Option<f64>,
+    /// Power at this moment, W, where the driver tells it apart from the mean.
+    pub power_instant_watts: Option<f64>,
     /// Clock of the multiprocessors, MHz.
     pub sm_clock_mhz: Option<f64>,
     /// Clock of the memory, MHz.
@@ -183,8 +185,6 @@ pub struct GpuValues {
     pub performance_state: Option<u32>,
 
     // ----- full looks
-    /// Power at this moment, W, where the driver tells it apart from the mean.
-    pub power_instant_watts: Option<f64>,
     /// Power limit in force, W.
     pub power_limit_watts: Option<f64>,
     /// Temperature of the memory, °C.

@@ -35,10 +35,19 @@ pub struct Reading {
     pub at: Instant,
     /// The cumulative energy counter, J; `None` where it was not read or there is none.
     pub joules: Option<f64>,
-    /// Power, W; `None` where it was not read.
-    pub watts: Option<f64>,
+    /// Power; `None` where it was not read.
+    pub watts: Option<Watts>,
     /// Share of the device's work since the last reading that was other programs', 0 to 1.
     pub foreign_share: f64,
+}
+
+/// What a device draws, W.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Watts {
+    /// At this moment.
+    Now(f64),
+    /// On average over the driver's last interval, a second or so.
+    Mean(f64),
 }
 
 /// Joules since the first reading, all devices together. `idle`, `attributed`, `unattributed` and

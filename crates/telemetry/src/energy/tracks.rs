@@ -1,7 +1,7 @@
 //! The requests that the meter follows.
 
 use super::work::{Guess, Timeline};
-use llamatelemetry_record::{Endpoint, LiveRequest, RequestRecord, SpanId};
+use llamatelemetry_record::{ContextPool, Endpoint, LiveRequest, RequestRecord, SpanId};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -45,6 +45,8 @@ pub(super) struct Track {
     live: Weak<LiveRequest>,
     endpoint: Endpoint,
     sent: Instant,
+    /// Whether only neighbouring slots work at one go.
+    by_neighbours: bool,
     pub(super) line: Timeline,
     pub(super) key: Option<Key>,
     record: Option<Arc<RequestRecord>>,
@@ -59,7 +61,11 @@ impl Track {
             live: Arc::downgrade(live),
             endpoint: live.endpoint,
             sent: live.sent,
-            line: Timeline::default(),
+            by_neighbours: matches!(live.context, ContextPool::PerSlot),
+            line: Timeline {
+                prompt_bytes: live.prompt_bytes.map(|bytes| bytes as f64),
+                ..Timeline::default()
+            },
             key: None,
             record: None,
             dropped: None,
@@ -86,6 +92,7 @@ impl Track {
         };
         let seen = live.progress();
         let sent = self.sent;
+        self.line.slot = seen.slot.filter(|_| self.by_neighbours);
         self.line.first = seen.first_delta;
         self.line.start = seen.slot_started.or(seen.first_delta.map(|_| sent));
         if let Some(at) = seen.last_delta {
@@ -104,6 +111,7 @@ impl Track {
         let timings = record.server_timings;
         let usage = &record.usage;
         self.key = Some(Key::of(record));
+        self.line.slot = record.slot.filter(|_| self.by_neighbours);
         self.line.prompt_tokens = timings
             .map(|timings| timings.prompt_n)
             .or_else(|| {
@@ -181,6 +189,9 @@ impl Tracks {
         }
         if let Some(tokens) = track.line.prompt_tokens {
             self.guess.tokens.see(tokens);
+            if let Some(bytes) = track.line.prompt_bytes.filter(|bytes| *bytes > 0.0) {
+                self.guess.tokens_per_byte.see(tokens / bytes);
+            }
         }
         self.latest.clone_from(&track.key);
         track.record = Some(record);

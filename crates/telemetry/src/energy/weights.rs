@@ -5,14 +5,17 @@
 //! that are all alike say nothing of how the kinds differ: there a prior stands in, and the
 //! covariance says how little is known.
 
-use super::work::{KINDS, Work};
+use super::work::{KINDS, STEPS, Work};
 
 /// Joules of one unit of each kind of work before any window was seen: as an 8 B model with
 /// four-bit weights takes on a datacenter GPU, roughly. Only their ratios matter, since they are
 /// scaled to the first windows.
-const PRIOR: [f64; KINDS] = [0.025, 30.0, 1.2, 1.4, 1.8, 2.5, 3.0, 4.0, 6.0];
+const PRIOR: [f64; KINDS] = [0.025, 20.0, 1.2, 1.3, 1.5, 1.5, 1.5, 2.5, 4.0];
 /// Standard deviation of each prior cost, as a multiple of it.
-const PRIOR_SPREAD: f64 = 1.0;
+const PRIOR_SPREAD: [f64; KINDS] = [1.0, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7];
+/// Correlation of the prior costs of neighbouring classes of steps: all read the same weights, so
+/// what is learnt of one says much of the next.
+const ALIKE: f64 = 0.8;
 /// Share of the old windows' say that a new one leaves: half of it is gone after some 350 windows,
 /// three minutes of work.
 const MEMORY: f64 = 0.998;
@@ -96,15 +99,17 @@ impl Weights {
         } else {
             1.0
         };
+        let means = PRIOR.map(|cost| cost * scale);
+        let prior = prior_precision(&means);
         let mut precision = self.normal;
         let mut moment = self.moment;
-        for (i, cost) in PRIOR.iter().enumerate() {
-            let mean = cost * scale;
-            let weight = (PRIOR_SPREAD * mean).powi(-2);
-            precision[i][i] += weight;
-            moment[i] += weight * mean;
+        for (i, sum) in apply(&prior, &means).into_iter().enumerate() {
+            moment[i] += sum;
+            for (value, more) in precision[i].iter_mut().zip(prior[i]) {
+                *value += more;
+            }
         }
-        let costs = non_negative(&precision, &moment, PRIOR.map(|cost| cost * scale));
+        let costs = non_negative(&precision, &moment, means);
         // How much worse the windows fit than their own uncertainty explains.
         let residual = self.squares - 2.0 * dot(&costs, &self.moment)
             + dot(&costs, &apply(&self.normal, &costs));
@@ -130,7 +135,7 @@ impl Fit {
         let mut covariance = [[0.0; KINDS]; KINDS];
         let mut kind = 0;
         while kind < KINDS {
-            let deviation = PRIOR_SPREAD * PRIOR[kind];
+            let deviation = PRIOR_SPREAD[kind] * PRIOR[kind];
             covariance[kind][kind] = deviation * deviation;
             kind += 1;
         }
@@ -151,6 +156,34 @@ impl Fit {
     pub(super) fn variance(&self, gradient: &[f64; KINDS]) -> f64 {
         dot(gradient, &apply(&self.covariance, gradient)).max(0.0)
     }
+}
+
+/// The inverse of the prior's covariance around these means: a chain along the classes of steps,
+/// each of which depends on its neighbours alone.
+fn prior_precision(means: &[f64; KINDS]) -> Matrix {
+    let spread = |i: usize| PRIOR_SPREAD[i] * means[i];
+    let weight = |i: usize, j: usize| (spread(i) * spread(j)).recip();
+    let fresh = (1.0 - ALIKE * ALIKE).recip();
+    let mut precision = [[0.0; KINDS]; KINDS];
+    for i in 0..KINDS {
+        let neighbours = match i {
+            _ if i < STEPS => 0,
+            _ if i == STEPS || i == KINDS - 1 => 1,
+            _ => 2,
+        };
+        precision[i][i] = weight(i, i)
+            * match neighbours {
+                0 => 1.0,
+                1 => fresh,
+                _ => (1.0 + ALIKE * ALIKE) * fresh,
+            };
+        if i > STEPS {
+            let coupling = -ALIKE * fresh * weight(i, i - 1);
+            precision[i][i - 1] = coupling;
+            precision[i - 1][i] = coupling;
+        }
+    }
+    precision
 }
 
 /// Minimises `½ x·Ax − b·x` over `x ≥ 0` by descending one coordinate after the other. `A` is

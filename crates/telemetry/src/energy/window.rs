@@ -1,6 +1,6 @@
 //! From readings of a device to windows between them.
 
-use super::Reading;
+use super::{Reading, Watts};
 use std::time::{Duration, Instant};
 
 /// Readings nearer than this belong to one window: the counter of an H200 moves every 100 ms, and
@@ -27,7 +27,10 @@ pub(super) struct Window {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
     Counter,
+    /// By power at moments.
     Power,
+    /// By power that the driver had averaged over the time before.
+    MeanPower,
 }
 
 impl Window {
@@ -65,14 +68,16 @@ impl Readings {
         self.power.until(self.edge?, at)
     }
 
+    /// What stands in for a counter.
+    pub(super) fn power_source(&self) -> Source {
+        self.power.source()
+    }
+
     /// Takes a reading; says which window it closes.
     pub(super) fn take(&mut self, reading: &Reading) -> Option<Window> {
         let at = reading.at;
-        if let Some(watts) = reading
-            .watts
-            .filter(|watts| watts.is_finite() && *watts >= 0.0)
-        {
-            self.power.add(at, watts);
+        if let Some(power) = reading.watts {
+            self.power.add(at, power);
         }
         self.foreign.add(at, reading.foreign_share.clamp(0.0, 1.0));
         let joules = reading.joules.filter(|joules| joules.is_finite());
@@ -110,7 +115,7 @@ impl Readings {
             source: if counted.is_some() {
                 Source::Counter
             } else {
-                Source::Power
+                self.power.source()
             },
             foreign: self.foreign.value(),
         };
@@ -129,19 +134,37 @@ impl Readings {
 #[derive(Debug, Default)]
 struct Power {
     last: Option<(Instant, f64)>,
+    /// Whether the last value was a mean.
+    mean: bool,
     joules: f64,
     /// Since when `joules` counts without a gap.
     since: Option<Instant>,
 }
 
 impl Power {
-    fn add(&mut self, at: Instant, watts: f64) {
+    fn add(&mut self, at: Instant, power: Watts) {
+        let (watts, mean) = match power {
+            Watts::Now(watts) => (watts, false),
+            Watts::Mean(watts) => (watts, true),
+        };
+        if !watts.is_finite() || watts < 0.0 {
+            return;
+        }
+        self.mean = mean;
         if let Some((before, then)) = self.last {
             let seconds = at.saturating_duration_since(before).as_secs_f64();
             self.joules += seconds * f64::midpoint(then, watts);
         }
         self.since.get_or_insert(at);
         self.last = Some((at, watts));
+    }
+
+    fn source(&self) -> Source {
+        if self.mean {
+            Source::MeanPower
+        } else {
+            Source::Power
+        }
     }
 
     fn begin(&mut self, at: Instant) {

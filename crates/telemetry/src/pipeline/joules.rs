@@ -2,7 +2,7 @@
 
 use super::queue::{Item, Queue};
 use crate::TelemetryError;
-use crate::energy::{Meter, Reading, Totals};
+use crate::energy::{Meter, Reading, Totals, Watts};
 use crate::metrics::Metrics;
 use llamatelemetry_machine::sampler::{Detail, GpuProcess, GpuSample, Subscription};
 use llamatelemetry_machine::{Sample, Sampler, SamplerConfig};
@@ -208,11 +208,8 @@ impl Feeder {
             watts,
             foreign_share,
         };
-        // Between full looks the power of this moment is as old as the last of them.
-        let watts = match detail {
-            Detail::Full => values.power_instant_watts.or(values.power_watts),
-            Detail::Quick => values.power_watts,
-        };
+        let now = values.power_instant_watts.map(Watts::Now);
+        let watts = now.or(values.power_watts.map(Watts::Mean));
         let mut readings: Vec<Reading> = watts
             .map(|watts| reading(gpu.at, None, Some(watts)))
             .into_iter()

@@ -115,6 +115,8 @@ impl Card {
         values.power_watts = self
             .watts("power1_average")
             .or_else(|| self.watts("power1_input"));
+        // Where the mean is missing, this was taken in its place already.
+        values.power_instant_watts = self.watts("power1_input");
         values.sm_clock_mhz = self.clock("freq1_input", "pp_dpm_sclk");
         values.memory_clock_mhz = self.clock("freq2_input", "pp_dpm_mclk");
         values.temperature_celsius = self.celsius(self.edge.or(self.junction), "input");
@@ -122,8 +124,6 @@ impl Card {
     }
 
     pub(super) fn full(&self, values: &mut GpuValues) {
-        // Where the mean is missing, this was taken in its place already.
-        values.power_instant_watts = self.watts("power1_input");
         values.power_limit_watts = self.watts("power1_cap");
         values.memory_temperature_celsius = self.celsius(self.memory, "input");
         values.hotspot_temperature_celsius = self.celsius(self.junction, "input");

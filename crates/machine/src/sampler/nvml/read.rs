@@ -90,6 +90,8 @@ pub(super) fn quick(device: &Device<'_>, values: &mut GpuValues) -> Result<(), D
     values.memory_used_bytes = memory.as_ref().map(|memory| memory.used);
     values.memory_free_bytes = memory.as_ref().map(|memory| memory.free);
     values.power_watts = reading.take(device.power_usage()).map(watts);
+    let [instant] = fields(device, [field_id::NVML_FI_DEV_POWER_INSTANT]);
+    values.power_instant_watts = instant.map(|milliwatts| milliwatts as f64 / 1e3);
     values.sm_clock_mhz = reading.take(device.clock_info(Clock::SM)).map(f64::from);
     values.memory_clock_mhz = reading
         .take(device.clock_info(Clock::Memory))
@@ -119,8 +121,14 @@ pub(super) fn full(
         reading.take(device.total_ecc_errors(MemoryError::Corrected, EccCounter::Volatile));
     values.ecc_uncorrected =
         reading.take(device.total_ecc_errors(MemoryError::Uncorrected, EccCounter::Volatile));
-    let [instant, memory_temperature, sent, received] = fields(device);
-    values.power_instant_watts = instant.map(|milliwatts| milliwatts as f64 / 1e3);
+    let [memory_temperature, sent, received] = fields(
+        device,
+        [
+            field_id::NVML_FI_DEV_MEMORY_TEMP,
+            field_id::NVML_FI_DEV_PCIE_COUNT_TX_BYTES,
+            field_id::NVML_FI_DEV_PCIE_COUNT_RX_BYTES,
+        ],
+    );
     values.memory_temperature_celsius = memory_temperature
         // Boards without the sensor answer with 0.
         .filter(|celsius| *celsius > 0)
@@ -131,15 +139,9 @@ pub(super) fn full(
 }
 
 /// Values that have no call of their own, in one call for all.
-fn fields(device: &Device<'_>) -> [Option<u64>; 4] {
-    const WANTED: [u32; 4] = [
-        field_id::NVML_FI_DEV_POWER_INSTANT,
-        field_id::NVML_FI_DEV_MEMORY_TEMP,
-        field_id::NVML_FI_DEV_PCIE_COUNT_TX_BYTES,
-        field_id::NVML_FI_DEV_PCIE_COUNT_RX_BYTES,
-    ];
-    let mut found = [None; 4];
-    if let Ok(samples) = device.field_values_for(&WANTED.map(FieldId)) {
+fn fields<const COUNT: usize>(device: &Device<'_>, wanted: [u32; COUNT]) -> [Option<u64>; COUNT] {
+    let mut found = [None; COUNT];
+    if let Ok(samples) = device.field_values_for(&wanted.map(FieldId)) {
         for (place, sample) in found.iter_mut().zip(samples) {
             *place = sample.ok().and_then(|sample| match sample.value.ok()? {
                 SampleValue::U32(value) => Some(u64::from(value)),

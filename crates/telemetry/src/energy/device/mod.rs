@@ -3,7 +3,7 @@
 use super::idle::Idle;
 use super::tracks::{Key, Track, TrackId, Tracks};
 use super::weights::{Fit, Weights};
-use super::window::{Readings, Source, Window};
+use super::window::{Readings, Window};
 use super::work::{self, Work};
 use super::{Reading, Totals};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -248,7 +248,7 @@ impl Device {
             from,
             to: end,
             joules: Some(joules),
-            source: Source::Power,
+            source: self.readings.power_source(),
             foreign: 0.0,
         };
         let baseline = self.idle.baseline(end);

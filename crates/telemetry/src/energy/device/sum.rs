@@ -6,9 +6,11 @@ use super::super::work::KINDS;
 
 /// Standard deviation of a power sensor's gain: makers state ±5 % for 95 %.
 const GAIN: f64 = 0.05 / 1.96;
-/// Standard deviation of energy by a driver's power, as a share: it is a mean over the last second
-/// on newer NVIDIA GPUs.
-const POWER: f64 = 0.2;
+/// Standard deviation of energy by power ten times a second, as a share: prompts of tens of
+/// milliseconds fall between two looks.
+const POWER: f64 = 0.1;
+/// The same by power that the driver averages, as newer NVIDIA GPUs do over the last second.
+const MEAN_POWER: f64 = 0.2;
 
 /// A request's shares so far.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +19,7 @@ pub(in super::super) struct Sum {
     prefill: f64,
     parts: usize,
     lost: bool,
+    /// Standard deviation by power in the counter's place, J.
     by_power: f64,
     counted: bool,
     powered: bool,
@@ -87,9 +90,10 @@ impl Sum {
         }
         match part.source {
             Source::Counter => self.counted = true,
-            Source::Power => {
+            Source::Power | Source::MeanPower => {
+                let mean = part.source == Source::MeanPower;
                 self.powered = true;
-                self.by_power += part.joules;
+                self.by_power += part.joules * if mean { MEAN_POWER } else { POWER };
             }
         }
         let [begin, end] = part.edges;
@@ -110,7 +114,7 @@ impl Sum {
             + fit.variance(&self.gradient)
             + (fit.deviation * self.others).powi(2)
             + self.guessed
-            + (POWER * self.by_power).powi(2)
+            + self.by_power.powi(2)
             + (GAIN * self.joules).powi(2);
         Some(Measured {
             joules: self.joules,

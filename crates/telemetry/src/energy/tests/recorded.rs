@@ -4,7 +4,8 @@
 use super::super::work::{self, Guess, Timeline, Work};
 use super::super::{Meter, tracks::Key, weights::Fit};
 use super::replay::{Outcome, Recording, Request};
-use llamatelemetry_record::EnergyMethod;
+use llamatelemetry_record::{Energy, EnergyMethod};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 const STREAMS: [&str; 3] = ["1x", "4x", "16x"];
@@ -67,10 +68,11 @@ fn requests_of_two_seconds_are_known_to_15_percent() {
         .iter()
         .filter(|outcome| outcome.request.seconds() >= 2.0)
         .collect();
-    let known = |outcome: &&&Outcome| outcome.energy.error <= 0.15 * outcome.energy.joules;
-    let share = long.iter().filter(known).count() as f64 / long.len() as f64;
-    // The rest came while the prompts' lengths changed from one phase to the next.
-    assert!(share > 0.95, "{share} of {}", long.len());
+    assert!(long.len() > 400);
+    for outcome in &long {
+        let Energy { joules, error, .. } = outcome.energy;
+        assert!(error <= 0.15 * joules, "{joules} ± {error}");
+    }
     for outcome in &outcomes {
         let energy = &outcome.energy;
         assert_eq!(energy.method, EnergyMethod::Counter);
@@ -108,6 +110,72 @@ fn equal_requests_side_by_side_get_equal_joules() {
             }
         }
     }
+}
+
+#[test]
+fn equal_requests_of_a_phase_get_equal_joules() {
+    let recording = Recording::h200();
+    let outcomes = recording.run(&mut Meter::new(), 0.0, f64::MAX);
+    let (mut within, mut all) = (0, 0);
+    for name in phases() {
+        let of_phase = of_phase(&outcomes, &name);
+        let requests: Vec<&Request> = of_phase.iter().map(|outcome| &outcome.request).collect();
+        let full = full_until(&requests);
+        let equal = of_phase
+            .iter()
+            .filter(|outcome| outcome.request.end <= full);
+        let mut groups: BTreeMap<(usize, i64), Vec<&Outcome>> = BTreeMap::new();
+        for outcome in equal {
+            let met = company(&outcome.request, &requests);
+            groups.entry(met).or_default().push(outcome);
+        }
+        for group in groups.values().filter(|group| group.len() > 1) {
+            let mean = sum(group) / group.len() as f64;
+            let near =
+                |outcome: &&&Outcome| (outcome.energy.joules - mean).abs() <= outcome.energy.error;
+            within += group.iter().filter(near).count();
+            all += group.len();
+        }
+    }
+    assert!(
+        all > 500 && within as f64 >= 0.95 * all as f64,
+        "{within} of {all}"
+    );
+}
+
+/// Until when as many were in flight as the phase has streams: the first end after which nobody
+/// sent again.
+fn full_until(requests: &[&Request]) -> f64 {
+    let last = requests
+        .iter()
+        .map(|request| request.sent)
+        .fold(0.0, f64::max);
+    let ends = requests.iter().map(|request| request.end);
+    ends.filter(|end| *end > last).fold(f64::MAX, f64::min)
+}
+
+/// In whose company a request generated its answer: the runs of neighbouring slots that the server
+/// took one after the other, and how many generated beside it on average, in steps of a quarter
+/// of an octave. Requests that differ in these were not the same work.
+fn company(request: &Request, requests: &[&Request]) -> (usize, i64) {
+    const LOOKS: usize = 20;
+    let (mut runs, mut others) = (0, 0);
+    for look in 0..LOOKS {
+        let part = (look as f64 + 0.5) / LOOKS as f64;
+        let at = request.first() + part * (request.end - request.first());
+        let mut slots: Vec<u32> = requests
+            .iter()
+            .filter(|other| other.first() <= at && at <= other.end)
+            .map(|other| other.slot)
+            .collect();
+        slots.sort_unstable();
+        others += slots.len();
+        runs += slots.chunk_by(|a, b| *b == *a + 1).count();
+    }
+    let mean = others as f64 / LOOKS as f64;
+    #[expect(clippy::cast_possible_truncation, reason = "a small number")]
+    let octaves = (4.0 * mean.log2()).round() as i64;
+    ((runs + LOOKS / 2) / LOOKS, octaves)
 }
 
 #[test]

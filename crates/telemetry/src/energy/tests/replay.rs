@@ -1,11 +1,11 @@
 //! What was recorded on a GPU, handed to a meter in the order in which it happened.
 
 use super::super::work::Timeline;
-use super::super::{Meter, Reading};
+use super::super::{Meter, Reading, Watts};
 use flate2::read::GzDecoder;
 use llamatelemetry_record::{
-    Endpoint, Energy, LiveRequest, Phases, RequestRecord, ServerTimings, SpanId, TimingSource,
-    TraceId,
+    ContextPool, Endpoint, Energy, LiveRequest, Phases, RequestRecord, ServerTimings, SpanId,
+    TimingSource, TraceId,
 };
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -21,7 +21,7 @@ const H200: &[u8] = include_bytes!("../../../testdata/energy-h200.jsonl.gz");
 enum Line {
     About {},
     Energy { at: f64, joules: f64 },
-    Power { at: f64, watts: f64 },
+    Power { at: f64, instant: f64 },
     Phase(Phase),
     Request(Request),
 }
@@ -41,6 +41,7 @@ pub(super) struct Request {
     pub(super) sent: f64,
     pub(super) headers: f64,
     pub(super) end: f64,
+    pub(super) slot: u32,
     /// From sending to the first delta, then from each to the next, ms.
     pub(super) steps_ms: Vec<f64>,
     pub(super) timings: ServerTimings,
@@ -71,6 +72,8 @@ impl Request {
             first: deltas.first().copied().map(moment),
             end: deltas.last().copied().map(moment),
             prompt_tokens: Some(self.timings.prompt_n as f64),
+            prompt_bytes: None,
+            slot: Some(self.slot),
             generated: deltas
                 .iter()
                 .zip(0..)
@@ -120,7 +123,7 @@ impl Recording {
             match serde_json::from_str(&line.unwrap()).unwrap() {
                 Line::About {} => {}
                 Line::Energy { at, joules } => recording.counter.push((at, joules)),
-                Line::Power { at, watts } => recording.power.push((at, watts)),
+                Line::Power { at, instant } => recording.power.push((at, instant)),
                 Line::Phase(phase) => recording.phases.push(phase),
                 Line::Request(request) => recording.requests.push(request),
             }
@@ -193,7 +196,7 @@ impl Recording {
             };
             match event {
                 Event::Sent(index) => {
-                    let request = announced(index, now);
+                    let request = self.announced(index, now);
                     meter.started(&request);
                     live.insert(index, request);
                 }
@@ -202,6 +205,7 @@ impl Recording {
                         continue;
                     };
                     request.mark_slot_started(now);
+                    request.mark_slot(self.requests[index].slot);
                 }
                 Event::Delta(index) => {
                     let Some(request) = live.get(&index) else {
@@ -218,7 +222,9 @@ impl Recording {
                     meter.ended(record, now);
                 }
                 Event::Read(joules) => meter.reading("gpu", &reading(Some(joules), None)),
-                Event::Power(watts) => meter.reading("gpu", &reading(None, Some(watts))),
+                Event::Power(watts) => {
+                    meter.reading("gpu", &reading(None, Some(Watts::Now(watts))));
+                }
             }
             for (record, energy) in meter.settled(now) {
                 let index = index_of(&record);
@@ -230,6 +236,16 @@ impl Recording {
             }
         }
         outcomes
+    }
+
+    fn announced(&self, index: usize, sent: Instant) -> Arc<LiveRequest> {
+        let span = SpanId((index as u64 + 1).to_be_bytes());
+        let endpoint = Endpoint::NativeCompletion;
+        let live = LiveRequest::new(TraceId([1; 16]), span, endpoint, sent)
+            // Prompts were sent as numbers of about this length.
+            .with_prompt_bytes(self.requests[index].timings.prompt_n * 7)
+            .with_context(ContextPool::PerSlot);
+        Arc::new(live)
     }
 
     fn record(&self, index: usize, live: &LiveRequest) -> Arc<RequestRecord> {
@@ -250,20 +266,11 @@ impl Recording {
             total: between(Some(live.sent), seen.last_delta).unwrap(),
             source: TimingSource::Stream,
         };
+        record.slot = Some(self.requests[index].slot);
         record.server_timings = Some(timings);
         record.usage = timings.usage();
         Arc::new(record)
     }
-}
-
-fn announced(index: usize, sent: Instant) -> Arc<LiveRequest> {
-    let span = SpanId((index as u64 + 1).to_be_bytes());
-    Arc::new(LiveRequest::new(
-        TraceId([1; 16]),
-        span,
-        Endpoint::NativeCompletion,
-        sent,
-    ))
 }
 
 fn index_of(record: &RequestRecord) -> usize {

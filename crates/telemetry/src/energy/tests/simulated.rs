@@ -1,6 +1,6 @@
 //! A simulated device whose truth is known: an oracle for the meter, nothing that is ever shown.
 
-use super::super::{Meter, Reading};
+use super::super::{Meter, Reading, Watts};
 use llamatelemetry_record::{
     Endpoint, Energy, EnergyMethod, LiveRequest, Phases, RequestRecord, SpanId, TimingSource,
     TraceId, Usage,
@@ -87,7 +87,7 @@ impl Plant {
         Reading {
             at: self.at(at),
             joules: joules.filter(|_| at.is_multiple_of(500)),
-            watts: Some(watts),
+            watts: Some(Watts::Mean(watts)),
             foreign_share: self.foreign_share,
         }
     }
