@@ -65,7 +65,11 @@ impl<G: Group> SettingFlags<G> {
     /// Adds what was typed to the flags that the settings are resolved with.
     pub(crate) fn add_to(&self, flags: &mut Flags) -> anyhow::Result<()> {
         for (key, text) in &self.typed {
-            flags.set(key, text.clone())?;
+            // Where it listens is one flag to whoever types, whatever it listens on.
+            match text.to_str().and_then(|text| text.strip_prefix("unix:")) {
+                Some(path) if *key == "serve.host" => flags.set("serve.socket", path)?,
+                _ => flags.set(key, text.clone())?,
+            }
         }
         if let Some(config) = &self.config {
             flags.set_config(config.clone());

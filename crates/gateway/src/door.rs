@@ -2,10 +2,15 @@
 
 use crate::GatewayError;
 use axum::Router;
+use axum::response::Response;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -21,6 +26,51 @@ const HEAD_SIZE: usize = 64 << 10;
 /// The pause after a connection could not be accepted for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// Where a connection came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Peer {
+    /// Another process of this machine, over loopback.
+    Loopback,
+    /// A process of this machine that may open our socket.
+    #[expect(dead_code, reason = "sockets come next")]
+    Unix,
+    /// Anywhere.
+    Elsewhere,
+}
+
+impl Peer {
+    fn of(address: SocketAddr) -> Self {
+        if address.ip().to_canonical().is_loopback() {
+            Self::Loopback
+        } else {
+            Self::Elsewhere
+        }
+    }
+
+    /// Whether it is of this machine.
+    pub(crate) fn is_at_home(self) -> bool {
+        self != Self::Elsewhere
+    }
+}
+
+/// The routes, with a word on where each request came from.
+#[derive(Debug, Clone)]
+struct Marked {
+    routes: TowerToHyperService<Router>,
+    peer: Peer,
+}
+
+impl Service<Request<Incoming>> for Marked {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.peer);
+        self.routes.call(request)
+    }
+}
+
 /// A door that connections come in by. Dropping it cuts them all.
 #[derive(Debug)]
 pub(crate) struct Door {
@@ -32,9 +82,6 @@ pub(crate) struct Door {
 impl Door {
     /// Takes the address.
     pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, GatewayError> {
-        if !address.ip().is_loopback() {
-            return Err(GatewayError::PublicWithoutKey { address });
-        }
         TcpListener::bind(address)
             .await
             .map_err(|source| GatewayError::Listen { address, source })
@@ -85,8 +132,8 @@ async fn accept(listener: TcpListener, routes: Router, mut closing: oneshot::Rec
             limit = &mut closing => break limit.unwrap_or_default(),
             accepted = listener.accept() => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, remote) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 wait_out(&error).await;
                 continue;
@@ -104,7 +151,10 @@ async fn accept(listener: TcpListener, routes: Router, mut closing: oneshot::Rec
             .half_close(false)
             .serve_connection(
                 TokioIo::new(stream),
-                TowerToHyperService::new(routes.clone()),
+                Marked {
+                    routes: TowerToHyperService::new(routes.clone()),
+                    peer: Peer::of(remote),
+                },
             );
         let serving = graceful.watch(serving);
         Handle::current().spawn(async move {

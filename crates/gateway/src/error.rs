@@ -1,5 +1,6 @@
 //! Why a gateway could not start.
 
+use crate::KeyError;
 use std::io;
 use std::net::SocketAddr;
 use thiserror::Error;
@@ -19,12 +20,15 @@ pub enum GatewayError {
     /// The address is reached from other machines, and nothing keeps strangers out.
     #[error(
         "{address} is reached from other machines and there is no API key: \
-         listen on 127.0.0.1, or make a key first"
+         listen on 127.0.0.1, or make a key first with `llt keys add NAME`"
     )]
     PublicWithoutKey {
         /// The address.
         address: SocketAddr,
     },
+    /// The API keys cannot be read.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
     /// A model did not load.
     #[error("cannot serve {model}: {source}")]
     Model {

@@ -104,7 +104,6 @@ impl Lease {
     }
 
     /// The server over all its runs.
-    #[expect(dead_code, reason = "records need it")]
     pub(crate) fn server(&self) -> &Arc<ServerManager> {
         &self.server
     }

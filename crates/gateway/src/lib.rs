@@ -13,15 +13,19 @@
 mod door;
 mod error;
 mod fleet;
+mod guard;
 mod proxy;
 mod refusal;
 mod route;
 
 pub use error::GatewayError;
+pub use guard::{KeyEntry, KeyError, KeyFile, NewKey};
 
 use door::Door;
 use fleet::Fleet;
+use guard::Guard;
 use llamatelemetry::LoadOptions;
+use llamatelemetry_settings::Settings;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,26 +44,30 @@ pub struct ServePlan {
 #[derive(Debug)]
 pub struct Gateway {
     door: Door,
-    fleet: Arc<Fleet>,
+    shared: Arc<Shared>,
 }
 
 /// What every request of one gateway has to work with.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) fleet: Arc<Fleet>,
+    pub(crate) guard: Guard,
 }
 
 impl Gateway {
     /// Listens first, so that a taken port fails at once, then loads the models.
     pub async fn start(plan: ServePlan) -> Result<Self, GatewayError> {
         let serve = &plan.options.settings.serve;
-        let listener = Door::bind(SocketAddr::new(serve.host, serve.port)).await?;
+        let address = SocketAddr::new(serve.host, serve.port);
+        let guard = Guard::new(Some(serve.host), &plan.options.settings)?;
+        if !address.ip().is_loopback() && !guard.has_keys() {
+            return Err(GatewayError::PublicWithoutKey { address });
+        }
+        let listener = Door::bind(address).await?;
         let fleet = Arc::new(Fleet::start(&plan.models, &plan.options).await?);
-        let shared = Arc::new(Shared {
-            fleet: fleet.clone(),
-        });
-        let door = Door::open(listener, route::routes(shared))?;
-        Ok(Self { door, fleet })
+        let shared = Arc::new(Shared { fleet, guard });
+        let door = Door::open(listener, route::routes(shared.clone()))?;
+        Ok(Self { door, shared })
     }
 
     /// Where it listens.
@@ -67,9 +75,19 @@ impl Gateway {
         self.door.address()
     }
 
+    /// Takes the rules of new settings: keys, hosts, origins, limits. Where it listens stays. What
+    /// is wrong with them leaves everything as it was.
+    pub fn reload(&self, settings: &Settings) -> Result<(), GatewayError> {
+        self.shared.guard.reload(settings)?;
+        Ok(())
+    }
+
     /// Takes no new requests, waits at most so long for those in flight, then stops the models.
     pub async fn drain(self, limit: Duration) {
         self.door.close(limit).await;
-        self.fleet.stop().await;
+        // The routes went with the door.
+        if let Some(shared) = Arc::into_inner(self.shared) {
+            shared.fleet.stop().await;
+        }
     }
 }

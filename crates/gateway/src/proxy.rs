@@ -2,6 +2,7 @@
 
 use crate::Shared;
 use crate::fleet::FleetError;
+use crate::guard::Principal;
 use crate::refusal::Refusal;
 use axum::body::Body;
 use axum::extract::State;
@@ -39,9 +40,12 @@ pub(crate) async fn forward(State(shared): State<Arc<Shared>>, request: Request<
 
 async fn pass_on(shared: &Shared, request: Request<Body>) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
+    let principal = head.extensions.get::<Principal>().cloned();
+    let principal = principal.unwrap_or_else(Principal::anyone);
     let body = collect(body).await?;
     let model = asked_model(&body);
     let lease = shared.fleet.lease(model.as_deref()).await?;
+    principal.check_model(&lease.server().model().name)?;
     let client = lease.run().client();
     let mut passed = Request::new(Full::new(body.clone()));
     *passed.method_mut() = head.method;

@@ -1,9 +1,13 @@
 //! Which request goes where. What is not our own belongs to llama-server, known or not.
 
-use crate::{Shared, proxy};
+use crate::{Shared, guard, proxy};
 use axum::Router;
 use std::sync::Arc;
 
 pub(crate) fn routes(shared: Arc<Shared>) -> Router {
-    Router::new().fallback(proxy::forward).with_state(shared)
+    let guard = axum::middleware::from_fn_with_state(shared.clone(), guard::check);
+    Router::new()
+        .fallback(proxy::forward)
+        .layer(guard)
+        .with_state(shared)
 }

@@ -56,6 +56,11 @@ impl Home {
         self.root.join("telemetry")
     }
 
+    /// The API keys of `llt serve`, hashed.
+    pub fn keys_file(&self) -> PathBuf {
+        self.root.join("keys.json")
+    }
+
     /// The store of traces, metrics and logs.
     pub fn store(&self) -> PathBuf {
         self.root.join("store")

@@ -329,7 +329,7 @@ pub const SETTINGS: &[Setting] = &[
         what: "IP address that `llt serve` listens on.",
         default: Fallback::Value("127.0.0.1"),
         variables: &[Source::value("LLAMATELEMETRY_SERVE_HOST")],
-        flag: Some(Flag::value("host", "IP", FlagGroup::Serve)),
+        flag: Some(Flag::value("host", "IP|unix:PATH", FlagGroup::Serve)),
         field: field!(serve.host),
         ..PLAIN
     },
@@ -358,6 +358,130 @@ pub const SETTINGS: &[Setting] = &[
         variables: &[Source::value("LLAMATELEMETRY_SERVE_OTLP_HTTP")],
         flag: Some(Flag::value("otlp-http", "PORT", FlagGroup::Serve)),
         field: field!(serve.otlp_http),
+        ..PLAIN
+    },
+    Setting {
+        key: "serve.socket",
+        what: "Unix socket that `llt serve` listens on instead of TCP; only its owner can connect. \
+               `--host unix:PATH` sets it too.",
+        default: Fallback::Unset("TCP"),
+        variables: &[Source::value("LLAMATELEMETRY_SERVE_SOCKET")],
+        flag: Some(Flag::value("socket", "PATH", FlagGroup::Serve)),
+        field: field!(serve.socket),
+        ..PLAIN
+    },
+    Setting {
+        key: "serve.api_key_file",
+        what: "File with API keys, one a line, that are taken beside those of `llt keys`.",
+        default: Fallback::Unset("the keys of `llt keys` alone"),
+        variables: &[Source::value("LLAMATELEMETRY_API_KEY_FILE")],
+        flag: Some(Flag::value("api-key-file", "FILE", FlagGroup::Serve)),
+        field: field!(serve.api_key_file),
+        ..PLAIN
+    },
+    Setting {
+        key: "serve.hosts",
+        what: "Names under which clients may reach `llt serve`, beside those of this machine: what \
+               their `Host` header says.",
+        default: Fallback::Value(""),
+        variables: &[Source::value("LLAMATELEMETRY_SERVE_HOSTS")],
+        field: field!(serve.hosts),
+        ..PLAIN
+    },
+    Setting {
+        key: "serve.cors_origins",
+        what: "Web pages that may call `llt serve` from a browser, by their origin \
+               (`https://app.example`); `*` lets every page.",
+        default: Fallback::Value(""),
+        variables: &[Source::value("LLAMATELEMETRY_SERVE_CORS_ORIGINS")],
+        field: field!(serve.cors_origins),
+        ..PLAIN
+    },
+    Setting {
+        key: "serve.tls_certificate",
+        what: "Certificate chain (PEM) of `llt serve`; with it clients are spoken to in TLS.",
+        default: Fallback::Unset("plain HTTP"),
+        variables: &[Source::value("LLAMATELEMETRY_SERVE_TLS_CERTIFICATE")],
+        flag: Some(Flag::value("tls-certificate", "FILE", FlagGroup::Serve)),
+        field: field!(serve.tls_certificate),
+        ..PLAIN
+    },
+    Setting {
+        key: "serve.tls_key",
+        what: "Private key (PEM) of that certificate.",
+        default: Fallback::Unset("plain HTTP"),
+        variables: &[Source::value("LLAMATELEMETRY_SERVE_TLS_KEY")],
+        flag: Some(Flag::value("tls-key", "FILE", FlagGroup::Serve)),
+        field: field!(serve.tls_key),
+        ..PLAIN
+    },
+    Setting {
+        key: "serve.connections",
+        what: "Connections of clients at a time; more are turned away with 503.",
+        default: Fallback::Value("4096"),
+        variables: &[Source::value("LLAMATELEMETRY_SERVE_CONNECTIONS")],
+        field: field!(serve.connections, AT_LEAST_ONE, |n| *n != 0),
+        ..PLAIN
+    },
+    Setting {
+        key: "serve.queue",
+        what: "Requests that may wait for a free slot, of all models and clients together; more \
+               are turned away with 503.",
+        default: Fallback::Value("512"),
+        variables: &[Source::value("LLAMATELEMETRY_SERVE_QUEUE")],
+        field: field!(serve.queue),
+        ..PLAIN
+    },
+    Setting {
+        key: "serve.deadline",
+        what: "How long a request may wait, in the queue and for its model, until llama-server \
+               works on it. A client may ask for less with `X-Request-Timeout`.",
+        default: Fallback::Value("600s"),
+        variables: &[Source::value("LLAMATELEMETRY_SERVE_DEADLINE")],
+        field: field!(serve.deadline),
+        ..PLAIN
+    },
+    Setting {
+        key: "serve.patience",
+        what: "How long a client may take for a request's head, between two pieces of its body, \
+               and to take a piece of the answer.",
+        default: Fallback::Value("30s"),
+        variables: &[Source::value("LLAMATELEMETRY_SERVE_PATIENCE")],
+        field: field!(serve.patience, "a duration above 0", |time| !time.is_zero()),
+        ..PLAIN
+    },
+    Setting {
+        key: "serve.body_limit",
+        what: "Bytes that a request's body may have.",
+        default: Fallback::Value("64MiB"),
+        variables: &[Source::value("LLAMATELEMETRY_SERVE_BODY_LIMIT")],
+        field: field!(serve.body_limit),
+        ..PLAIN
+    },
+    Setting {
+        key: "serve.body_memory",
+        what: "Bytes that the bodies of all requests may take together; what would exceed them is \
+               turned away with 503.",
+        default: Fallback::Value("512MiB"),
+        variables: &[Source::value("LLAMATELEMETRY_SERVE_BODY_MEMORY")],
+        field: field!(serve.body_memory),
+        ..PLAIN
+    },
+    Setting {
+        key: "serve.drain",
+        what: "How long requests in flight may take to finish when `llt serve` is told to end.",
+        default: Fallback::Value("30s"),
+        variables: &[Source::value("LLAMATELEMETRY_SERVE_DRAIN")],
+        field: field!(serve.drain),
+        ..PLAIN
+    },
+    Setting {
+        key: "serve.access_log",
+        what: "Log a line for each request, as an event of `llamatelemetry_gateway::access`.",
+        default: Fallback::Value("false"),
+        variables: &[Source::value("LLAMATELEMETRY_SERVE_ACCESS_LOG")],
+        flag: Some(Flag::switch("access-log", FlagGroup::Serve)),
+        field: field!(serve.access_log),
         ..PLAIN
     },
     Setting {

@@ -47,6 +47,20 @@ impl Settings {
                 port: 0,
                 otlp_grpc: 0,
                 otlp_http: 0,
+                socket: None,
+                api_key_file: None,
+                hosts: Vec::new(),
+                cors_origins: Vec::new(),
+                tls_certificate: None,
+                tls_key: None,
+                connections: 1,
+                queue: 0,
+                deadline: Duration::ZERO,
+                patience: Duration::ZERO,
+                body_limit: ByteSize(0),
+                body_memory: ByteSize(0),
+                drain: Duration::ZERO,
+                access_log: false,
             },
             telemetry: TelemetrySettings::default(),
             environment,
@@ -171,6 +185,35 @@ pub struct ServeSettings {
     pub otlp_grpc: u16,
     /// Port for OTLP over HTTP.
     pub otlp_http: u16,
+    /// Unix socket to listen on instead of `host` and `port`.
+    pub socket: Option<PathBuf>,
+    /// File with API keys, one a line, beside those of the home.
+    pub api_key_file: Option<PathBuf>,
+    /// Names that a request's `Host` may have, beside those of this machine.
+    pub hosts: Vec<String>,
+    /// Origins of web pages that may call; `*` for all.
+    pub cors_origins: Vec<String>,
+    /// Certificate chain, PEM.
+    pub tls_certificate: Option<PathBuf>,
+    /// Its private key, PEM.
+    pub tls_key: Option<PathBuf>,
+    /// Connections at a time.
+    pub connections: usize,
+    /// Requests that wait for a slot, at most.
+    pub queue: usize,
+    /// How long a request may wait until llama-server works on it.
+    pub deadline: Duration,
+    /// How long a client may take for a head, between two pieces of a body, to take a piece of an
+    /// answer.
+    pub patience: Duration,
+    /// Bytes of one request's body.
+    pub body_limit: ByteSize,
+    /// Bytes of all requests' bodies.
+    pub body_memory: ByteSize,
+    /// How long requests in flight may take at the end.
+    pub drain: Duration,
+    /// Whether each request is logged.
+    pub access_log: bool,
 }
 
 /// Layers kept on GPUs.

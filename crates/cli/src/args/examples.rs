@@ -39,6 +39,20 @@ Examples:
 Every endpoint of llama-server passes through unchanged; every request is recorded: `llt trace list`
 shows them.";
 
+pub(super) const KEYS: &str = "\
+Examples:
+  llt keys add laptop
+  llt keys list
+  llt keys revoke laptop
+
+Once there is a key, `llt serve` of this home answers nobody without one. Keys are kept hashed.";
+
+pub(super) const KEYS_ADD: &str = "\
+Examples:
+  llt keys add laptop
+  llt keys add ci --model smollm2 --requests-per-minute 60 --tokens-per-minute 100000 --expires 30d
+  export OPENAI_API_KEY=$(llt keys add agent)";
+
 pub(super) const RUNTIME: &str = "\
 Examples:
   llt runtime install             find or build it before it is needed

@@ -8,8 +8,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 mod examples;
+mod serving;
 mod trace;
 
+pub(crate) use serving::{KeyArgs, KeysCommand};
 pub(crate) use trace::{
     ExportSignal, LogLevel, LogsArgs, MetricsArgs, TraceCheckArgs, TraceCommand, TraceExportArgs,
     TraceImportArgs, TraceListArgs, TraceQueryArgs, TraceShowArgs,
@@ -63,6 +65,9 @@ pub(crate) enum Command {
     /// Serve models over HTTP to any OpenAI, Anthropic or llama.cpp client, and record every request
     #[command(after_help = examples::SERVE)]
     Serve(ServeArgs),
+    /// API keys of `llt serve`
+    #[command(subcommand, after_help = examples::KEYS)]
+    Keys(KeysCommand),
     /// The llama.cpp builds that run models
     #[command(subcommand, after_help = examples::RUNTIME)]
     Runtime(RuntimeCommand),

@@ -7,6 +7,7 @@ mod config;
 mod doctor;
 mod gguf;
 mod gpu;
+mod keys;
 mod logs;
 mod metrics;
 mod models;
@@ -87,6 +88,7 @@ fn execute(args: Cli, environment: Environment, printer: &Printer) -> anyhow::Re
         Command::Run(args) => run::run(&args, &session),
         Command::Chat(args) => chat::chat(&args, &session),
         Command::Serve(args) => serve::serve(&args, &session),
+        Command::Keys(command) => keys::keys(&command, &session),
         Command::Runtime(command) => runtime::runtime(&command, &session),
         Command::Models(command) => models::models(&command, &session),
         Command::Gguf(command) => gguf::gguf(&command, &session),
@@ -122,6 +124,7 @@ fn add_flags(command: &Command, flags: &mut Flags) -> anyhow::Result<()> {
             args.runtime.add_to(flags)
         }
         Command::Runtime(RuntimeCommand::List | RuntimeCommand::Remove { .. })
+        | Command::Keys(_)
         | Command::Models(_)
         | Command::Gguf(_)
         | Command::Trace(_)

@@ -9,6 +9,7 @@ mod doctor;
 mod full_disk;
 mod gguf;
 mod help;
+mod keys;
 mod llt;
 mod mistakes;
 mod models;

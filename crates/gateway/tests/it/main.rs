@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod guarding;
 mod passing;
+mod wire;
 
 use llamatelemetry::LoadOptions;
 use llamatelemetry_gateway::{Gateway, ServePlan};

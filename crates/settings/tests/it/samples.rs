@@ -22,8 +22,44 @@ const fn text(text: &'static str, toml: &'static str) -> Sample {
     sample(text, toml, text)
 }
 
+/// Of the settings of `llt serve`, those that are no numbers.
+fn of_serve(key: &str) -> Option<[Sample; 3]> {
+    Some(match key {
+        "serve.host" => [
+            sample("localhost", "'localhost'", "127.0.0.1"),
+            text("0.0.0.0", "'0.0.0.0'"),
+            text("::1", "'::1'"),
+        ],
+        "serve.socket" | "serve.api_key_file" | "serve.tls_certificate" | "serve.tls_key" => {
+            [text("/a", "'/a'"), text("/b", "'/b'"), text("/c", "'/c'")]
+        }
+        "serve.body_limit" | "serve.body_memory" => [
+            sample("0", "0", "0B"),
+            sample("2048 KiB", "'2 MiB'", "2MiB"),
+            sample("1GiB", "1073741824", "1GiB"),
+        ],
+        "serve.access_log" => [
+            text("true", "true"),
+            sample("0", "false", "false"),
+            sample("on", "true", "true"),
+        ],
+        "serve.deadline" | "serve.patience" | "serve.drain" => [
+            sample("1", "1", "1s"),
+            text("2s", "'2s'"),
+            sample("3000 ms", "3.0", "3s"),
+        ],
+        "serve.hosts" | "serve.cors_origins" => {
+            [text("a", "['a']"), text("b", "['b']"), text("c", "['c']")]
+        }
+        _ => return None,
+    })
+}
+
 /// Three different values for a setting: for the file, for a variable and for a flag.
 pub(crate) fn samples(key: &str) -> [Sample; 3] {
+    if let Some(samples) = of_serve(key) {
+        return samples;
+    }
     let numbers = [text("1", "1"), text("2", "2"), text("3", "3")];
     let texts = [text("a", "'a'"), text("b", "'b'"), text("c", "'c'")];
     match key {
@@ -76,11 +112,6 @@ pub(crate) fn samples(key: &str) -> [Sample; 3] {
             text("http://a", "'http://a'"),
             text("https://b/x", "'https://b/x'"),
             text("http://c", "'http://c'"),
-        ],
-        "serve.host" => [
-            sample("localhost", "'localhost'", "127.0.0.1"),
-            text("0.0.0.0", "'0.0.0.0'"),
-            text("::1", "'::1'"),
         ],
         "telemetry.prometheus" => [
             text("127.0.0.1:1", "'127.0.0.1:1'"),
