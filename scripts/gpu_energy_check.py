@@ -24,6 +24,8 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
+from operator import mul
 
 # Between two readings and less, energy is mostly the error of the ends.
 SHORTEST = 0.45
@@ -32,6 +34,9 @@ LAG = 0.05
 # Largest batch of each class of decode steps.
 BATCHES = [1, 2, 4, 8, 16, 10**9]
 KINDS = 2 + len(BATCHES)
+# Where windows say nothing of how the kinds differ, these ratios do: joules of a prompt token, of a
+# second in which anything worked, of a step.
+RATIOS = [0.025, 20.0, 1.2, 1.3, 1.5, 1.5, 1.5, 2.5]
 
 
 def main():
@@ -47,7 +52,9 @@ def main():
 
     note(nvml=nvml_costs(programs))
     product, spans = measure(arguments, programs, out)
-    samples = [json.loads(line) for line in open(out / "samples.jsonl")]
+    # The last line may be cut off.
+    lines = (out / "samples.jsonl").read_text().splitlines()[:-1]
+    samples = [json.loads(line) for line in lines]
     note(sampler=sampler(samples, (out / "sample.err").read_text()))
     readings = counter(samples)
     phases = [phase(load, spans) for load in product["phases"]]
@@ -93,28 +100,25 @@ def measure(arguments, programs, out):
         os.environ,
         LD_LIBRARY_PATH=libraries,
         LLAMA_SERVER_PATH=f"{arguments.server}/llama-server",
-        LLAMATELEMETRY_HOME=str(out / "home"),
+        LLAMATELEMETRY_HOME=tempfile.mkdtemp(),
         LLAMATELEMETRY_PARALLEL="16",
         LLAMATELEMETRY_CONTEXT="32768",
         LLAMATELEMETRY_OTEL_FILE=str(file),
     )
-    # Seven phases, each with rests before it and the last answers after it.
-    seconds = 7 * (arguments.seconds + 16) + 30
     with open(out / "samples.jsonl", "w") as lines, open(out / "sample.err", "w") as told:
-        sampling = subprocess.Popen(
-            [programs / "sample", str(seconds), "busy"], stdout=lines, stderr=told
+        # One for as long as it takes, and one that ends by itself and tells what it cost.
+        sampling = subprocess.Popen([programs / "sample", "3600", "busy"], stdout=lines)
+        costing = subprocess.Popen(
+            [programs / "sample", "60", "busy"], stdout=subprocess.DEVNULL, stderr=told
         )
         try:
             with open(out / "product.json", "w") as answer:
                 command = [programs / "energy", arguments.model, str(arguments.seconds)]
                 done = subprocess.run(command, env=environment, stdout=answer)
         finally:
-            # It tells what it cost when its time is over; what it wrote is there at any time.
-            try:
-                sampling.wait(timeout=1 if seconds > 300 else seconds)
-            except subprocess.TimeoutExpired:
-                sampling.terminate()
-                sampling.wait()
+            sampling.terminate()
+            sampling.wait()
+            costing.wait()
     if done.returncode != 0:
         sys.exit(f"energy ended with {done.returncode}")
     return json.loads((out / "product.json").read_text()), read_spans(file)
@@ -160,6 +164,18 @@ class Request:
     def seconds(self):
         return self.end - self.sent
 
+    def came(self, deltas_ms):
+        """When its tokens came: a delta is a token."""
+        self.tokens = [self.first] + [self.sent + ms / 1e3 for ms in deltas_ms[1:]]
+
+    def generated_by(self, at):
+        """Tokens after the first, by lines between those that came."""
+        after = bisect.bisect_left(self.tokens, at)
+        if after == 0 or after == len(self.tokens):
+            return max(0, after - 1)
+        before, since = self.tokens[after - 1], self.tokens[after]
+        return after - 1 + (at - before) / (since - before)
+
 
 # What the product says
 
@@ -201,8 +217,12 @@ class Phase:
 
 
 def phase(load, spans):
-    of = [spans.get(answer["trace_id"]) for answer in load["requests"]]
-    return Phase(load, [request for request in of if request])
+    requests = []
+    for answer in load["requests"]:
+        if request := spans.get(answer["trace_id"]):
+            request.came(answer["deltas_ms"])
+            requests.append(request)
+    return Phase(load, requests)
 
 
 def full_until(requests):
@@ -311,9 +331,8 @@ def work(requests, begin, end):
             else:
                 decoding.append(request)
         for run in runs(decoding):
-            paces = [(r.generated - 1) / (r.end - r.first) for r in run]
-            steps = seconds * statistics.mean(paces)
-            row[2 + bisect.bisect_left(BATCHES, len(run))] += steps
+            came = [r.generated_by(right) - r.generated_by(left) for r in run]
+            row[2 + bisect.bisect_left(BATCHES, len(run))] += statistics.mean(came)
     return row
 
 
@@ -338,7 +357,7 @@ def joules(readings, at):
 
 
 def fit(phases, readings):
-    """Least squares over windows, no cost below zero."""
+    """Least squares over windows, drawn weakly to fixed ratios; no cost below zero."""
     rows, energies, weights = [], [], []
     for each in phases:
         begin = min(request.sent for request in each.requests)
@@ -362,7 +381,11 @@ def fit(phases, readings):
             moment[i] += weight * row[i] * energy
             for j in range(KINDS):
                 normal[i][j] += weight * row[i] * row[j]
-    costs = [0.0] * KINDS
+    scale = sum(energies) / sum(sum(map(mul, RATIOS, row)) for row in rows)
+    costs = [ratio * scale for ratio in RATIOS]
+    for i, cost in enumerate(costs):
+        normal[i][i] += cost**-2
+        moment[i] += 1 / cost
     for _ in range(5000):
         for i in range(KINDS):
             if normal[i][i] > 0:

@@ -107,7 +107,7 @@ async fn one_stream(
     stream: usize,
     load: Load,
     until: Instant,
-) -> anyhow::Result<Vec<(f64, InferResult)>> {
+) -> anyhow::Result<Vec<Answer>> {
     let mut answers = Vec::new();
     let mut number = 0;
     let mut options = GenerateOptions {
@@ -125,11 +125,30 @@ async fn one_stream(
         let prompt = format!("{stream} {number} {}", "wave ".repeat(load.words));
         let began = Instant::now();
         let mut answer = engine.stream(&prompt, &options).await?;
-        while answer.next().await?.is_some() {}
+        let mut deltas_ms = Vec::new();
+        while answer.next().await?.is_some() {
+            deltas_ms.push(round(began.elapsed().as_secs_f64() * 1e3));
+        }
         let result = answer.finish().await?;
-        answers.push((began.elapsed().as_secs_f64(), result));
+        answers.push(Answer {
+            seconds: began.elapsed().as_secs_f64(),
+            deltas_ms,
+            result,
+        });
     }
     Ok(answers)
+}
+
+/// To a microsecond, of milliseconds.
+fn round(millis: f64) -> f64 {
+    (millis * 1e3).round() / 1e3
+}
+
+/// An answer, and when its pieces came.
+struct Answer {
+    seconds: f64,
+    deltas_ms: Vec<f64>,
+    result: InferResult,
 }
 
 /// The meter's sums from some reading on.
@@ -178,23 +197,29 @@ impl Watch {
 
 /// One phase in figures. `closure` is independent of the meter's own idle power: that of the rest
 /// before is taken off the counter.
-fn summary(load: Load, answers: &[(f64, InferResult)], rest: &Span, span: &Span) -> Value {
+fn summary(load: Load, answers: &[Answer], rest: &Span, span: &Span) -> Value {
     let energies: Vec<&Energy> = answers
         .iter()
-        .filter_map(|(_, answer)| answer.energy.as_ref())
+        .filter_map(|answer| answer.result.energy.as_ref())
         .collect();
     let sum: f64 = energies.iter().map(|energy| energy.joules).sum();
     let rest_watts = rest.totals.measured / rest.seconds;
     let above_rest = span.totals.measured - rest_watts * span.seconds;
     let requests: Vec<Value> = answers
         .iter()
-        .map(|(seconds, answer)| {
+        .map(|answer| {
+            let Answer {
+                seconds,
+                deltas_ms,
+                result,
+            } = answer;
             json!({
                 "seconds": seconds,
-                "trace_id": answer.trace_id,
-                "prompt_tokens": answer.usage.prompt_tokens,
-                "completion_tokens": answer.usage.completion_tokens,
-                "energy": answer.energy,
+                "deltas_ms": deltas_ms,
+                "trace_id": result.trace_id,
+                "prompt_tokens": result.usage.prompt_tokens,
+                "completion_tokens": result.usage.completion_tokens,
+                "energy": result.energy,
             })
         })
         .collect();
