@@ -1,14 +1,9 @@
-//! An answer as it streams in.
+//! A model's answer as it streams in, the same for every endpoint that makes one.
 
-use crate::connection::{Connection, Pool};
-use crate::{ApiError, ServerComplaint};
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
-use llamatelemetry_record::{Endpoint, Observed, PhaseClock, SseDecoder, StreamScanner};
+use crate::stream::Events;
+use crate::{ApiError, EventStream, StreamEvent};
+use llamatelemetry_record::{FinishReason, Observed, PhaseClock};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
-use std::sync::Arc;
-use std::time::Instant;
 
 /// A piece of an answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,12 +23,13 @@ impl Delta {
 }
 
 /// A piece of a tool call: the first carries id and name, all carry pieces of the arguments.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolCallDelta {
     /// Which of the answer's calls this belongs to.
     #[serde(default)]
     pub index: usize,
     /// The call's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Name and arguments.
     #[serde(default)]
@@ -41,9 +37,10 @@ pub struct ToolCallDelta {
 }
 
 /// The function of a [`ToolCallDelta`].
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FunctionDelta {
     /// Its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// A piece of its arguments' JSON.
     #[serde(default)]
@@ -61,175 +58,106 @@ pub struct ToolCall {
     pub arguments: String,
 }
 
-/// An answer that streams in. Dropping it closes the connection; the server then frees the slot:
-/// in decode at the next token, in prefill after the batch it works on.
+/// An event that carries a piece of a model's answer.
+pub trait Answering: StreamEvent {
+    /// The piece: empty where the event is about something else. `calls` counts the tool calls
+    /// begun so far; an endpoint whose events do not number them counts on.
+    fn into_delta(self, calls: &mut usize) -> Delta;
+}
+
+/// The number of a tool call that begins now.
+pub(crate) fn begun(calls: &mut usize) -> usize {
+    let number = *calls;
+    *calls += 1;
+    number
+}
+
+/// A model's answer as it streams in: its text, its reasoning and its tool calls, whatever the
+/// endpoint. Of several answers to one request all come, mixed. Dropping it closes the
+/// connection; the server then frees the slot: in decode at the next token, in prefill after the
+/// batch it works on.
 #[derive(Debug)]
 pub struct AnswerStream {
-    endpoint: Endpoint,
-    body: Incoming,
-    connection: Option<Connection>,
-    pool: Arc<Pool>,
-    decoder: SseDecoder,
-    scanner: StreamScanner,
-    ready: VecDeque<Delta>,
-    done: bool,
-    resends: u32,
+    events: Events,
+    read: ReadDelta,
+    calls: usize,
+}
+
+/// How an event's piece is read, however its endpoint writes it.
+type ReadDelta = fn(&[u8], &mut usize) -> Result<Delta, serde_json::Error>;
+
+impl<E: Answering> EventStream<E> {
+    /// The pieces of the answer alone.
+    pub fn deltas(self) -> AnswerStream {
+        AnswerStream {
+            events: self.events,
+            read: |data, calls| Ok(E::read(data)?.into_delta(calls)),
+            calls: 0,
+        }
+    }
 }
 
 impl AnswerStream {
-    pub(crate) fn new(
-        endpoint: Endpoint,
-        scanner: StreamScanner,
-        body: Incoming,
-        connection: Connection,
-        pool: Arc<Pool>,
-        resends: u32,
-    ) -> Self {
-        Self {
-            endpoint,
-            body,
-            connection: Some(connection),
-            pool,
-            decoder: SseDecoder::default(),
-            scanner,
-            ready: VecDeque::new(),
-            done: false,
-            resends,
-        }
-    }
-
     /// The clock so far.
     pub fn clock(&self) -> &PhaseClock {
-        self.scanner.clock()
+        self.events.clock()
     }
 
     /// How often the request was sent again because an idle connection turned out to be closed.
     pub fn resends(&self) -> u32 {
-        self.resends
+        self.events.resends
     }
 
     /// The next piece; `None` once the answer is whole, or after an error.
     pub async fn next(&mut self) -> Result<Option<Delta>, ApiError> {
-        loop {
-            if let Some(delta) = self.ready.pop_front() {
+        while let Some(data) = self.events.next().await? {
+            let delta = (self.read)(&data, &mut self.calls);
+            let delta = self.events.checked(delta)?;
+            if !delta.is_empty() {
                 return Ok(Some(delta));
             }
-            if self.done {
-                return Ok(None);
-            }
-            if let Err(error) = self.read().await {
-                self.done = true;
-                // What follows a failure is worth nothing: the connection is closed, not kept.
-                self.connection = None;
-                return Err(error);
-            }
         }
-    }
-
-    /// Reads one frame of the body.
-    async fn read(&mut self) -> Result<(), ApiError> {
-        let broken = |source| ApiError::Broken {
-            path: self.endpoint.path().into(),
-            source,
-        };
-        match self.body.frame().await {
-            Some(Ok(frame)) => match frame.data_ref() {
-                Some(bytes) => self.take(bytes, Instant::now()),
-                None => Ok(()),
-            },
-            Some(Err(source)) => Err(broken(Some(source))),
-            None if !self.scanner.finished() => Err(broken(None)),
-            None => {
-                self.done = true;
-                if let Some(connection) = self.connection.take() {
-                    self.pool.keep(connection);
-                }
-                Ok(())
-            }
-        }
+        Ok(None)
     }
 
     /// What is known now: of a whole answer everything, of one that broke off what was seen.
     pub fn observed(&self) -> Observed {
-        self.scanner.clone().finish(Instant::now())
+        self.events.observed()
     }
 
-    fn take(&mut self, bytes: &[u8], at: Instant) -> Result<(), ApiError> {
-        let path = self.endpoint.path();
-        let (scanner, ready) = (&mut self.scanner, &mut self.ready);
-        let mut outcome = Ok(());
-        let event = |data: &[u8]| {
-            if outcome.is_ok() && data != b"[DONE]" {
-                scanner.event(data, at);
-                outcome = read_event(path, data).map(|delta| {
-                    if !delta.is_empty() {
-                        ready.push_back(delta);
-                    }
-                });
-            }
-        };
-        self.decoder
-            .push(bytes, event)
-            .map_err(|source| ApiError::Stream {
-                path: path.into(),
-                source,
-            })?;
-        outcome
+    /// Reads what is left and puts it together.
+    pub async fn finish(mut self) -> Result<Answer, ApiError> {
+        let mut answer = Answer::default();
+        while let Some(delta) = self.next().await? {
+            answer.push(delta);
+        }
+        answer.finish_reason = self.observed().finish_reason;
+        Ok(answer)
     }
 }
 
-/// The text of one event. Figures are the scanner's business.
-fn read_event(path: &str, data: &[u8]) -> Result<Delta, ApiError> {
-    let event: Event = serde_json::from_slice(data).map_err(|source| ApiError::Unexpected {
-        path: path.into(),
-        source,
-    })?;
-    if event.error.is_some() {
-        let complaint = ServerComplaint::read(data);
-        return Err(ApiError::Refused {
-            path: path.into(),
-            status: 200,
-            complaint,
-        });
+/// A whole answer, put together from its pieces.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Text of the answer.
+    pub text: String,
+    /// Text of the reasoning that came before it.
+    pub reasoning: String,
+    /// Tool calls.
+    pub tool_calls: Vec<ToolCall>,
+    /// Why it ended, if the endpoint says so.
+    pub finish_reason: Option<FinishReason>,
+}
+
+impl Answer {
+    /// Adds the next piece.
+    pub fn push(&mut self, delta: Delta) {
+        self.text.push_str(&delta.text);
+        self.reasoning.push_str(&delta.reasoning);
+        for piece in delta.tool_calls {
+            ToolCall::assemble(&mut self.tool_calls, piece);
+        }
     }
-    let mut delta = Delta {
-        text: event.content.unwrap_or_default(),
-        ..Delta::default()
-    };
-    for choice in event.choices {
-        delta
-            .text
-            .push_str(&choice.delta.content.unwrap_or_default());
-        delta
-            .reasoning
-            .push_str(&choice.delta.reasoning_content.unwrap_or_default());
-        delta
-            .tool_calls
-            .extend(choice.delta.tool_calls.unwrap_or_default());
-    }
-    Ok(delta)
-}
-
-/// An event of either dialect: chat's `choices`, or the native endpoint's flat fields.
-#[derive(Deserialize)]
-struct Event {
-    #[serde(default)]
-    choices: Vec<Choice>,
-    content: Option<String>,
-    error: Option<serde::de::IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-struct Choice {
-    #[serde(default)]
-    delta: ChoiceDelta,
-}
-
-#[derive(Default, Deserialize)]
-struct ChoiceDelta {
-    content: Option<String>,
-    reasoning_content: Option<String>,
-    tool_calls: Option<Vec<ToolCallDelta>>,
 }
 
 impl ToolCall {

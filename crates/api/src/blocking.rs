@@ -1,8 +1,8 @@
-//! The client for code without an async runtime. Each method is its async twin, waited for.
+//! The client for code without an async runtime. Each call is its async twin, waited for.
 
-use crate::{
-    Address, ApiError, ChatRequest, CompletionRequest, Delta, Health, ModelList, Props, Slot,
-};
+use crate::call::{Call, StreamCall};
+use crate::options::{CallOptions, options};
+use crate::{Address, ApiError, ChatRequest, CompletionRequest, Delta, Endpoints, StreamEvent};
 use bytes::Bytes;
 use http::Method;
 use llamatelemetry_record::{Observed, Propagation};
@@ -11,11 +11,28 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 
 /// A client of one server. Must not be used from within an async runtime: waiting there would
-/// stop it.
+/// stop it. Every endpoint is a method of [`Endpoints`].
 #[derive(Debug, Clone)]
 pub struct Client {
     client: crate::Client,
     runtime: Arc<Runtime>,
+}
+
+impl Endpoints for Client {
+    type Answer<T: Send + 'static> = Result<T, ApiError>;
+    type Stream<E: StreamEvent> = Result<EventStream<E>, ApiError>;
+
+    fn run<T: Send + 'static>(&self, call: Call<T>) -> Result<T, ApiError> {
+        self.runtime.block_on(self.client.run(call))
+    }
+
+    fn open<E: StreamEvent>(&self, call: StreamCall<E>) -> Result<EventStream<E>, ApiError> {
+        let stream = self.runtime.block_on(self.client.open(call))?;
+        Ok(EventStream {
+            stream,
+            runtime: self.runtime.clone(),
+        })
+    }
 }
 
 impl Client {
@@ -32,24 +49,13 @@ impl Client {
         })
     }
 
-    /// See [`crate::Client::health`].
-    pub fn health(&self) -> Result<Health, ApiError> {
-        self.runtime.block_on(self.client.health())
-    }
+    options!();
 
-    /// See [`crate::Client::props`].
-    pub fn props(&self) -> Result<Props, ApiError> {
-        self.runtime.block_on(self.client.props())
-    }
-
-    /// See [`crate::Client::models`].
-    pub fn models(&self) -> Result<ModelList, ApiError> {
-        self.runtime.block_on(self.client.models())
-    }
-
-    /// See [`crate::Client::slots`].
-    pub fn slots(&self) -> Result<Vec<Slot>, ApiError> {
-        self.runtime.block_on(self.client.slots())
+    fn with(&self, set: impl FnOnce(&mut CallOptions)) -> Self {
+        Self {
+            client: self.client.with(set),
+            runtime: self.runtime.clone(),
+        }
     }
 
     /// See [`crate::Client::chat_stream`].
@@ -58,11 +64,9 @@ impl Client {
         request: &ChatRequest,
         trace: Option<&Propagation>,
     ) -> Result<AnswerStream, ApiError> {
-        let stream = self
-            .runtime
-            .block_on(self.client.chat_stream(request, trace))?;
+        let stream = self.client.chat_stream(request, trace);
         Ok(AnswerStream {
-            stream,
+            stream: self.runtime.block_on(stream)?,
             runtime: self.runtime.clone(),
         })
     }
@@ -73,11 +77,9 @@ impl Client {
         request: &CompletionRequest,
         trace: Option<&Propagation>,
     ) -> Result<AnswerStream, ApiError> {
-        let stream = self
-            .runtime
-            .block_on(self.client.completion_stream(request, trace))?;
+        let stream = self.client.completion_stream(request, trace);
         Ok(AnswerStream {
-            stream,
+            stream: self.runtime.block_on(stream)?,
             runtime: self.runtime.clone(),
         })
     }
@@ -98,7 +100,45 @@ impl Client {
     }
 }
 
-/// An answer that streams in; see [`crate::AnswerStream`].
+/// An answer that streams in; see [`crate::EventStream`].
+#[derive(Debug)]
+pub struct EventStream<E> {
+    stream: crate::EventStream<E>,
+    runtime: Arc<Runtime>,
+}
+
+impl<E: StreamEvent> EventStream<E> {
+    /// See [`crate::EventStream::observed`].
+    pub fn observed(&self) -> Observed {
+        self.stream.observed()
+    }
+
+    /// See [`crate::EventStream::resume`].
+    pub fn resume(&mut self, client: &Client, conversation: &str) -> Result<(), ApiError> {
+        let resumed = self.stream.resume(&client.client, conversation);
+        self.runtime.block_on(resumed)
+    }
+}
+
+impl<E: crate::Answering> EventStream<E> {
+    /// See [`crate::EventStream::deltas`].
+    pub fn deltas(self) -> AnswerStream {
+        AnswerStream {
+            stream: self.stream.deltas(),
+            runtime: self.runtime,
+        }
+    }
+}
+
+impl<E: StreamEvent> Iterator for EventStream<E> {
+    type Item = Result<E, ApiError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.runtime.block_on(self.stream.next()).transpose()
+    }
+}
+
+/// An answer's text, reasoning and tool calls as they stream in; see [`crate::AnswerStream`].
 #[derive(Debug)]
 pub struct AnswerStream {
     stream: crate::AnswerStream,
@@ -109,6 +149,11 @@ impl AnswerStream {
     /// See [`crate::AnswerStream::observed`].
     pub fn observed(&self) -> Observed {
         self.stream.observed()
+    }
+
+    /// See [`crate::AnswerStream::finish`].
+    pub fn finish(self) -> Result<crate::Answer, ApiError> {
+        self.runtime.block_on(self.stream.finish())
     }
 }
 

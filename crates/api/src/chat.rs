@@ -1,10 +1,12 @@
 //! Requests to `/v1/chat/completions`.
 
+use crate::{Extra, Generation, MessageToolCall};
 use serde::{Deserialize, Serialize};
 
 /// Messages to answer through the model's chat template. Fields that are `None` or empty are not
 /// sent, so that the server's own defaults hold.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ChatRequest {
     /// The conversation so far.
     pub messages: Vec<ChatMessage>,
@@ -35,9 +37,47 @@ pub struct ChatRequest {
     /// Tools the model may call, in OpenAI's form.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<serde_json::Value>,
+    /// Whether it may, must or must not: `auto`, `required`, `none`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_choice: Option<String>,
+    /// Whether it may call several at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parallel_tool_calls: Option<bool>,
+    /// How hard to reason, where the template knows it; `none` turns reasoning off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_effort: Option<String>,
+    /// Where reasoning goes: `none` leaves it in the text, `deepseek` and `auto` take it out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_format: Option<String>,
+    /// Variables of the chat template.
+    #[serde(skip_serializing_if = "Extra::is_empty")]
+    pub chat_template_kwargs: Extra,
+    /// Whether the answer tells how likely its tokens were. Not together with tools in a stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logprobs: Option<bool>,
+    /// How many tokens it tells of at each place; needs `logprobs`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_logprobs: Option<u32>,
+    /// Answers to give, at most as many as there are slots.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n: Option<u32>,
+    /// What else a stream tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_options: Option<StreamOptions>,
+    /// What llama-server understands beyond OpenAI's API.
+    #[serde(flatten)]
+    pub generation: Generation,
     /// Any further fields of the endpoint, sent as they are.
     #[serde(flatten)]
-    pub extra: serde_json::Map<String, serde_json::Value>,
+    pub extra: Extra,
+}
+
+/// What else a stream tells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamOptions {
+    /// Tokens, in an event of their own at the end.
+    #[serde(default)]
+    pub include_usage: bool,
 }
 
 /// One message.
@@ -49,7 +89,7 @@ pub struct ChatMessage {
     pub content: MessageContent,
     /// Any further fields: `name`, `tool_calls`, `tool_call_id`.
     #[serde(flatten)]
-    pub extra: serde_json::Map<String, serde_json::Value>,
+    pub extra: Extra,
 }
 
 impl ChatMessage {
@@ -58,7 +98,7 @@ impl ChatMessage {
         Self {
             role: role.into(),
             content: MessageContent::Text(text.into()),
-            extra: serde_json::Map::new(),
+            extra: Extra::new(),
         }
     }
 
@@ -75,6 +115,22 @@ impl ChatMessage {
     /// What the model said.
     pub fn assistant(text: impl Into<String>) -> Self {
         Self::text("assistant", text)
+    }
+
+    /// What a tool answered to a call of this id.
+    pub fn tool(call_id: impl Into<String>, text: impl Into<String>) -> Self {
+        let mut message = Self::text("tool", text);
+        let id = serde_json::Value::String(call_id.into());
+        message.extra.insert("tool_call_id".into(), id);
+        message
+    }
+
+    /// The same message with the tools that the model called.
+    #[must_use]
+    pub fn calling(mut self, calls: impl IntoIterator<Item = MessageToolCall>) -> Self {
+        let calls = calls.into_iter().map(MessageToolCall::into_json);
+        self.extra.insert("tool_calls".into(), calls.collect());
+        self
     }
 }
 
@@ -96,7 +152,7 @@ impl MessageContent {
             Self::Parts(parts) => {
                 let texts = parts.iter().filter_map(|part| match part {
                     ContentPart::Text { text } => Some(text.as_str()),
-                    ContentPart::ImageUrl { .. } => None,
+                    ContentPart::ImageUrl { .. } | ContentPart::InputAudio { .. } => None,
                 });
                 texts.collect::<Vec<_>>().join("\n")
             }
@@ -118,6 +174,11 @@ pub enum ContentPart {
         /// Where it is.
         image_url: ImageUrl,
     },
+    /// Sound.
+    InputAudio {
+        /// The sound.
+        input_audio: InputAudio,
+    },
 }
 
 /// Where an image is.
@@ -125,6 +186,15 @@ pub enum ContentPart {
 pub struct ImageUrl {
     /// An address, or the image itself as a `data:` URL.
     pub url: String,
+}
+
+/// Sound in a message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InputAudio {
+    /// The file's bytes in base64.
+    pub data: String,
+    /// `wav` or `mp3`.
+    pub format: String,
 }
 
 /// What form an answer must have.

@@ -89,15 +89,39 @@ impl Pool {
     /// A server may close an idle connection at the moment it is used again. Then, and only then,
     /// the request is sent once more on a new connection.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Sent, ApiError> {
+        self.send_on(request, true).await
+    }
+
+    /// Like [`Pool::send`], but nothing that may have arrived is sent again: for what must not
+    /// happen twice.
+    pub async fn send_once(&self, request: Request<Full<Bytes>>) -> Result<Sent, ApiError> {
+        self.send_on(request, false).await
+    }
+
+    async fn send_on(
+        &self,
+        request: Request<Full<Bytes>>,
+        may_repeat: bool,
+    ) -> Result<Sent, ApiError> {
         let path = request.uri().path().to_owned();
         let mut resends = 0;
         if let Some(mut connection) = self.take_idle() {
-            if let Ok(response) = connection.sender.send_request(request.clone()).await {
-                return Ok(Sent {
-                    response,
-                    connection,
-                    resends,
-                });
+            match connection.sender.try_send_request(request.clone()).await {
+                Ok(response) => {
+                    return Ok(Sent {
+                        response,
+                        connection,
+                        resends,
+                    });
+                }
+                Err(mut failed) => {
+                    if failed.take_message().is_none() && !may_repeat {
+                        return Err(ApiError::Broken {
+                            path,
+                            source: Some(failed.into_error()),
+                        });
+                    }
+                }
             }
             resends += 1;
         }

@@ -1,7 +1,7 @@
 //! Messages as a record keeps them: the conventions' parts, and of pictures no more than what tells
 //! them apart.
 
-use crate::{ChatMessage, ContentPart, MessageContent, ToolCall};
+use crate::{ChatMessage, ContentPart, InputAudio, MessageContent, ToolCall};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use llamatelemetry_record::{Message, Modality, Part};
@@ -54,6 +54,7 @@ impl ContentPart {
         match self {
             Self::Text { text } => Part::text(text),
             Self::ImageUrl { image_url } => picture(&image_url.url),
+            Self::InputAudio { input_audio } => sound(input_audio),
         }
     }
 }
@@ -84,6 +85,17 @@ fn tool_call(call: &Value) -> Part {
             Some(Value::String(text)) => text.clone(),
             Some(other) => other.to_string(),
         },
+    }
+}
+
+/// A sound: its size and digest.
+fn sound(audio: &InputAudio) -> Part {
+    let bytes = STANDARD.decode(audio.data.trim()).ok();
+    Part::Blob {
+        modality: Modality::Audio,
+        mime_type: Some(format!("audio/{}", audio.format)),
+        bytes: bytes.as_ref().map_or(audio.data.len(), Vec::len) as u64,
+        sha256: bytes.as_deref().map(digest),
     }
 }
 

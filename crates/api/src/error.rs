@@ -66,6 +66,15 @@ pub enum ApiError {
         /// The time it had.
         limit: Duration,
     },
+    /// The request cannot be written as JSON.
+    #[error("the request to {path} cannot be written as JSON")]
+    Unsendable {
+        /// The endpoint.
+        path: String,
+        /// What of it cannot be written.
+        #[source]
+        source: serde_json::Error,
+    },
     /// The request cannot be put into HTTP.
     #[error("the request to {path} cannot be built")]
     Request {
@@ -94,7 +103,7 @@ impl ApiError {
             },
             Self::Unexpected { .. } | Self::Stream { .. } => "unexpected_response".into(),
             Self::TimedOut { .. } => "timeout".into(),
-            Self::Request { .. } => "invalid_request".into(),
+            Self::Request { .. } | Self::Unsendable { .. } => "invalid_request".into(),
             Self::Runtime(_) => "_OTHER".into(),
         }
     }
@@ -155,6 +164,27 @@ impl ServerComplaint {
             },
         }
     }
+
+    /// The complaint that an event of a stream may be: an object `error`, or the error itself.
+    pub(crate) fn of_event(data: &[u8]) -> Option<Self> {
+        // Few events are; the others are read only once.
+        let mentions = |word: &[u8]| data.windows(word.len()).any(|window| window == word);
+        if mentions(b"\"error\"") {
+            match serde_json::from_slice(data) {
+                Ok(Envelope { error: Some(_) }) => return Some(Self::read(data)),
+                _ => return None,
+            }
+        }
+        if !mentions(b"\"code\"") {
+            return None;
+        }
+        let bare: Bare = serde_json::from_slice(data).ok()?;
+        Some(Self {
+            kind: bare.kind,
+            message: bare.message,
+            body: String::from_utf8_lossy(data).into_owned(),
+        })
+    }
 }
 
 impl std::fmt::Display for ServerComplaint {
@@ -174,6 +204,16 @@ struct Envelope {
 
 #[derive(Deserialize)]
 struct Said {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    message: String,
+}
+
+/// An error as the Messages endpoint puts it into its stream.
+#[derive(Deserialize)]
+struct Bare {
+    #[serde(rename = "code")]
+    _code: u16,
     #[serde(rename = "type")]
     kind: Option<String>,
     message: String,

@@ -25,7 +25,7 @@ impl Body {
     /// Bytes of all text that the model is to read, its template aside.
     pub(crate) fn prompt_bytes(&self) -> u64 {
         let bytes: usize = match self {
-            Self::Completion(body) => body.prompt.len(),
+            Self::Completion(body) => body.prompt.text_bytes(),
             Self::Chat(body) => body.messages.iter().map(|said| text(&said.content)).sum(),
         };
         bytes as u64
@@ -51,7 +51,7 @@ fn text(content: &MessageContent) -> usize {
             .iter()
             .map(|part| match part {
                 ContentPart::Text { text } => text.len(),
-                ContentPart::ImageUrl { .. } => 0,
+                ContentPart::ImageUrl { .. } | ContentPart::InputAudio { .. } => 0,
             })
             .sum(),
     }

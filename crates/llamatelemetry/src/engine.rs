@@ -47,7 +47,7 @@ impl InferenceEngine {
         options: &GenerateOptions,
     ) -> Result<AnswerStream, Error> {
         let body = Body::Completion(CompletionRequest {
-            prompt: prompt.to_owned(),
+            prompt: prompt.into(),
             max_tokens: options.max_tokens,
             temperature: options.temperature,
             top_p: options.top_p,
@@ -56,6 +56,7 @@ impl InferenceEngine {
             stop: options.stop.clone(),
             json_schema: options.json_schema.clone(),
             extra: options.extra.clone(),
+            ..CompletionRequest::default()
         });
         let content = || Content {
             input: vec![Message::text("user", prompt)],
@@ -81,7 +82,6 @@ impl InferenceEngine {
     ) -> Result<AnswerStream, Error> {
         let body = Body::Chat(ChatRequest {
             messages: messages.to_vec(),
-            model: None,
             max_tokens: options.max_tokens,
             temperature: options.temperature,
             top_p: options.top_p,
@@ -91,6 +91,7 @@ impl InferenceEngine {
             response_format: options.json_schema.as_ref().map(ResponseFormat::schema),
             tools: options.tools.clone(),
             extra: options.extra.clone(),
+            ..ChatRequest::default()
         });
         let content = || Content {
             input: messages.iter().map(ChatMessage::to_record).collect(),

@@ -46,7 +46,8 @@ mod tool;
 pub use engine::InferenceEngine;
 pub use error::{Error, ErrorKind};
 pub use llamatelemetry_api::{
-    ApiError, ChatMessage, Client, ContentPart, Delta, ImageUrl, MessageContent, ToolCall,
+    ApiError, ChatMessage, Client, ContentPart, Delta, Endpoints, ImageUrl, MessageContent,
+    ToolCall,
 };
 pub use llamatelemetry_record::{
     Baggage, Discard, EnergyMethod, FinishReason, RequestRecord, Sink, TraceContext, TraceState,

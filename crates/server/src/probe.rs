@@ -1,6 +1,6 @@
 //! Asking a server how it is, in bounded time and from any thread.
 
-use llamatelemetry_api::{Address, ApiError, Props, blocking};
+use llamatelemetry_api::{Address, ApiError, Endpoints as _, Props, blocking};
 use llamatelemetry_settings::Secret;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;

@@ -1,7 +1,9 @@
 //! llama-server's own metrics, bridged: they survive its death and let it sleep.
 
 use crate::{greedy, kill_server, run};
-use llamatelemetry::{InferenceEngine, LoadOptions, TelemetryHandle, setup_telemetry};
+use llamatelemetry::{
+    Endpoints as _, InferenceEngine, LoadOptions, TelemetryHandle, setup_telemetry,
+};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;

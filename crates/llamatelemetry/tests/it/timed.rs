@@ -1,7 +1,7 @@
 //! Figures, measured with the machine to themselves.
 
 use crate::{engine, engine_with, greedy, run};
-use llamatelemetry::{ChatMessage, FinishReason, InferResult, RequestRecord};
+use llamatelemetry::{ChatMessage, Endpoints as _, FinishReason, InferResult, RequestRecord};
 use std::time::{Duration, Instant};
 
 /// A busy machine delays what is seen here, never what the server measures of itself, so one

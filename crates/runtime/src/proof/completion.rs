@@ -4,7 +4,7 @@ use super::refusal::{Refusal, RefusalKind, by_signal, missing_library};
 use super::{QueueSignal, not_tried, with_sources};
 use crate::{Backend, files};
 use llamatelemetry_api::blocking::{AnswerStream, Client};
-use llamatelemetry_api::{ApiError, CompletionRequest};
+use llamatelemetry_api::{ApiError, CompletionRequest, Endpoints as _, Generation};
 use llamatelemetry_gguf::{PROOF_PROMPT, PROOF_TEXT, proof_model};
 use llamatelemetry_progress::Silent;
 use llamatelemetry_server::{Exit, ExitClass, LaunchSpec, Listen, ServerError, ServerProcess};
@@ -117,15 +117,17 @@ fn converse(process: &ServerProcess) -> Result<QueueSignal, Refusal> {
 }
 
 fn request(prompt: &str, tokens: u64) -> CompletionRequest {
-    let mut request = CompletionRequest {
-        prompt: prompt.to_owned(),
+    CompletionRequest {
+        prompt: prompt.into(),
         max_tokens: Some(tokens),
         temperature: Some(0.0),
+        generation: Generation {
+            ignore_eos: Some(true),
+            cache_prompt: Some(false),
+            ..Generation::default()
+        },
         ..CompletionRequest::default()
-    };
-    request.extra.insert("ignore_eos".into(), true.into());
-    request.extra.insert("cache_prompt".into(), false.into());
-    request
+    }
 }
 
 /// Whether a response's header arrives when a slot begins to work on the request. A busy machine

@@ -1,7 +1,7 @@
 //! How a server comes to be ready, or is told why not.
 
 use crate::setup::{GRACE, READY, failure, place, start};
-use llamatelemetry_api::{Address, Health, blocking};
+use llamatelemetry_api::{Address, Endpoints as _, Health, blocking};
 use llamatelemetry_server::{ExitClass, Listen, PASSED_ON, ServerError};
 use llamatelemetry_settings::{GpuLayers, ServerSettings};
 use std::collections::BTreeSet;

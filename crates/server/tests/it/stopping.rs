@@ -3,7 +3,7 @@
 use crate::setup::{
     GRACE, PATIENCE, READY, failure, is_dead, number_in_log, place, signal, start, until_dead,
 };
-use llamatelemetry_api::{CompletionRequest, blocking};
+use llamatelemetry_api::{CompletionRequest, Generation, blocking};
 use llamatelemetry_server::{Exit, ExitClass, ServerError};
 use llamatelemetry_testbed::until;
 use std::time::{Duration, Instant};
@@ -94,9 +94,10 @@ fn a_server_that_works_on_a_request_stops_too() {
     let request = CompletionRequest {
         prompt: "Once upon a time".into(),
         max_tokens: Some(4096),
-        extra: [("ignore_eos".to_owned(), true.into())]
-            .into_iter()
-            .collect(),
+        generation: Generation {
+            ignore_eos: Some(true),
+            ..Generation::default()
+        },
         ..CompletionRequest::default()
     };
     let mut answer = client

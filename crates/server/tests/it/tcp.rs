@@ -1,7 +1,7 @@
 //! Loopback TCP: a key always, a port without a race, and a taken port by its number.
 
 use crate::setup::{failure, place, start};
-use llamatelemetry_api::{Address, ApiError, blocking};
+use llamatelemetry_api::{Address, ApiError, Endpoints as _, blocking};
 use llamatelemetry_server::{ExitClass, Listen, ServerError};
 use std::net::TcpListener;
 
