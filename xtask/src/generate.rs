@@ -30,6 +30,11 @@ const PARTS: &[Part] = &[
         text: |_| Ok(llamatelemetry_settings::settings_reference()),
     },
     Part {
+        file: "docs/settings.md",
+        name: "models",
+        text: |_| Ok(llamatelemetry_settings::models_reference()),
+    },
+    Part {
         file: "docs/environment.md",
         name: "variables",
         text: |_| Ok(llamatelemetry_settings::variables_reference()),

@@ -114,7 +114,7 @@ impl Error {
     }
 
     /// Why no server runs, where that is what failed.
-    pub(crate) fn server_error(&self) -> Option<&ServerError> {
+    pub fn server_error(&self) -> Option<&ServerError> {
         match &*self.cause {
             Cause::Server(error) => Some(error),
             _ => None,

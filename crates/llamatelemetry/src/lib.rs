@@ -51,7 +51,7 @@ pub use llamatelemetry_api::{
 };
 pub use llamatelemetry_record::{
     Baggage, Discard, EnergyMethod, FinishReason, RequestRecord, Sink, TraceContext, TraceState,
-    Usage,
+    UnloadReason, Usage,
 };
 #[cfg(feature = "telemetry")]
 pub use llamatelemetry_telemetry::{LogTap, TapFilter, TapLayer, energy::Totals as EnergyTotals};

@@ -6,7 +6,7 @@ use crate::tasks::Tasks;
 use llamatelemetry_models::LocalModel;
 use llamatelemetry_record::{
     Failure, Happening, LoggedLine, ServerExit, Severity, Sink, SpanId, TraceContext, TraceId,
-    Wait, WaitCause, What,
+    UnloadReason, Wait, WaitCause, What,
 };
 use llamatelemetry_server::{
     Exit, Listener, LogLevel, LogLine, ServerError, ServerProcess, SlotLine,
@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+use tokio::sync::watch;
 
 /// Runs that are remembered, for requests that waited for them.
 const RUNS_KEPT: usize = 16;
@@ -33,6 +34,8 @@ pub(crate) struct Lifecycle {
     served: Served,
     tasks: Tasks,
     runs: Mutex<Runs>,
+    /// Told whenever the server is another, or will be none.
+    changed: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -94,6 +97,7 @@ impl Lifecycle {
             served,
             tasks: Tasks::default(),
             runs: Mutex::default(),
+            changed: watch::Sender::new(()),
         }
     }
 
@@ -105,6 +109,11 @@ impl Lifecycle {
         &self.tasks
     }
 
+    /// Tells of changes: each time the server is another, or will be none.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
     /// Passes log lines on.
     pub(crate) fn pass_on(&self, lines: Vec<LoggedLine>) {
         for line in lines {
@@ -112,26 +121,52 @@ impl Lifecycle {
         }
     }
 
-    /// The first load ended, well or not; `parent` is the span that asked for it.
+    /// The first load ended, well or not; `parent` is the span that asked for it. Returns its own
+    /// span.
     pub(crate) fn loaded(
         &self,
         since: Instant,
         parent: Option<TraceContext>,
         outcome: Result<&ServerProcess, &ServerError>,
-    ) {
+    ) -> TraceContext {
         let (from, to, failure) = match outcome {
             Ok(server) => (server.launched_at(), server.ready_at(), None),
             Err(error) => (since, Instant::now(), Some(start_failure(error))),
         };
-        self.sink.happened(Happening {
-            trace_id: parent.map_or_else(TraceId::random, |parent| parent.trace_id),
+        let trace_id = parent.map_or_else(TraceId::random, |parent| parent.trace_id);
+        let span = TraceContext {
+            trace_id,
             span_id: SpanId::random(),
+            sampled: self.sink.samples(trace_id, parent.as_ref()),
+        };
+        self.sink.happened(Happening {
+            trace_id,
+            span_id: span.span_id,
             parent,
             links: Vec::new(),
             started_at: Moment::now().wall(from),
             duration: to - from,
             what: self.served.load(),
             failure,
+        });
+        span
+    }
+
+    /// The model was unloaded, for this reason, which took so long and freed so many bytes.
+    pub(crate) fn unloaded(&self, since: Moment, reason: UnloadReason, freed: Option<u64>) {
+        self.sink.happened(Happening {
+            trace_id: TraceId::random(),
+            span_id: SpanId::random(),
+            parent: None,
+            links: Vec::new(),
+            started_at: since.wall(since.instant),
+            duration: since.instant.elapsed(),
+            what: What::ModelUnload {
+                model: self.served.model.clone(),
+                reason,
+                freed_bytes: freed,
+            },
+            failure: None,
         });
     }
 
@@ -272,6 +307,10 @@ impl Listener for Lifecycle {
             load,
             launched_at: server.launched_at(),
         });
+    }
+
+    fn changed(&self) {
+        self.changed.send_replace(());
     }
 
     fn given_up(&self, error: Option<&ServerError>) {

@@ -2,15 +2,19 @@
 
 use crate::error::Cause;
 use crate::lifecycle::{Lifecycle, Served};
+use crate::moment::Moment;
 use crate::served::ServedServer;
 use crate::{Error, LoadOptions};
 use llamatelemetry_api::Client;
 use llamatelemetry_models::{LocalModel, UseMark};
-use llamatelemetry_record::{ContextPool, ServedModel};
+use llamatelemetry_record::{ContextPool, ServedModel, TraceContext, UnloadReason};
 use llamatelemetry_runtime::Runtime;
-use llamatelemetry_server::{LaunchSpec, RestartPolicy, ServerProcess, Supervisor};
+use llamatelemetry_server::{
+    Exit, LaunchSpec, RestartPolicy, ServerProcess, Supervisor, SupervisorState,
+};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// How long a server may take to stop before it is killed.
 const STOP_GRACE: Duration = Duration::from_secs(5);
@@ -23,6 +27,8 @@ const RESTART_PATIENCE: Duration = Duration::from_secs(60);
 pub struct ServerManager {
     supervisor: Supervisor,
     lifecycle: Arc<Lifecycle>,
+    /// The span of the first load.
+    load: TraceContext,
     /// What the sink was shown: it looks for as long as this is here.
     shown: Arc<dyn ServedModel>,
     live: Mutex<Arc<LiveServer>>,
@@ -59,12 +65,13 @@ impl ServerManager {
         let (runtime, (model, in_use)) = tokio::try_join!(runtime, model)?;
         let (settings, progress) = (options.settings.clone(), options.progress.clone());
         let (sink, parent) = (options.sink.clone(), options.parent);
+        let alias = options.alias.clone();
         let shown_to = sink.clone();
         blocking(move || {
             let mut spec = LaunchSpec::new(&runtime.server, &model.path, &settings);
             spec.library_dirs.clone_from(&runtime.library_dirs);
             spec.projector.clone_from(&model.projector);
-            spec.alias = Some(model.name.clone());
+            spec.alias = alias.or_else(|| Some(model.name.clone()));
             let served = Served::new(&model, &runtime.build.text);
             let lifecycle = Arc::new(Lifecycle::new(sink, served));
             spec.listener = lifecycle.clone();
@@ -76,7 +83,7 @@ impl ServerManager {
                 },
             );
             let outcome = started.as_ref().map(|(_, process)| &**process);
-            lifecycle.loaded(began, parent, outcome);
+            let load = lifecycle.loaded(began, parent, outcome);
             let (supervisor, process) = started?;
             let shown: Arc<dyn ServedModel> = Arc::new(ServedServer::new(
                 &model.name,
@@ -91,6 +98,7 @@ impl ServerManager {
             Ok(Self {
                 supervisor,
                 lifecycle,
+                load,
                 shown,
                 live,
                 runtime,
@@ -108,18 +116,50 @@ impl ServerManager {
 
     /// The same, and whether there was something to wait for.
     pub(crate) async fn running(self: &Arc<Self>) -> Result<(Arc<LiveServer>, bool), Error> {
-        let (process, waited) = if let Some(process) = self.supervisor.current() {
-            (process, false)
-        } else {
-            let server = Arc::clone(self);
-            let waiting = move || Ok(server.supervisor.wait_running(RESTART_PATIENCE)?);
-            (blocking(waiting).await?, true)
-        };
+        if let Some(live) = self.current() {
+            return Ok((live, false));
+        }
+        let server = Arc::clone(self);
+        let waiting = move || Ok(server.supervisor.wait_running(RESTART_PATIENCE)?);
+        Ok((self.run_of(blocking(waiting).await?), true))
+    }
+
+    /// The run that there is now, if there is one.
+    pub fn current(&self) -> Option<Arc<LiveServer>> {
+        Some(self.run_of(self.supervisor.current()?))
+    }
+
+    fn run_of(&self, process: Arc<ServerProcess>) -> Arc<LiveServer> {
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&live.process, &process) {
             *live = Arc::new(LiveServer::new(process));
         }
-        Ok((live.clone(), waited))
+        live.clone()
+    }
+
+    /// What the server does.
+    pub fn state(&self) -> SupervisorState {
+        self.supervisor.state()
+    }
+
+    /// How it ended last, if it did.
+    pub fn last_exit(&self) -> Option<Exit> {
+        self.supervisor.last_exit()
+    }
+
+    /// Tells each time there is another run, or will be none.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.lifecycle.changes()
+    }
+
+    /// The span of the first load.
+    pub fn load_span(&self) -> TraceContext {
+        self.load
+    }
+
+    /// This run has answered a request: what ends it from now on is no crash loop.
+    pub fn was_of_use(&self, run: &LiveServer) {
+        self.supervisor.was_of_use(run.process.pid());
     }
 
     pub(crate) fn lifecycle(&self) -> &Lifecycle {
@@ -150,6 +190,18 @@ impl ServerManager {
     pub async fn stop_server(self) {
         // A blocking thread that cannot be had leaves the stop to `Drop`.
         drop(tokio::task::spawn_blocking(move || self.supervisor.stop(STOP_GRACE)).await);
+    }
+
+    /// The same for a server that others may still hold, told to the sink as an unload that frees
+    /// so many bytes.
+    pub async fn unload(self: Arc<Self>, reason: UnloadReason, freed: Option<u64>) {
+        let since = Moment::now();
+        let stopped = tokio::task::spawn_blocking(move || {
+            self.supervisor.stop(STOP_GRACE);
+            self.lifecycle.unloaded(since, reason, freed);
+        });
+        // A blocking thread that cannot be had leaves the stop to `Drop`.
+        drop(stopped.await);
     }
 }
 

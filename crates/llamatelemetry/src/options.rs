@@ -20,6 +20,8 @@ pub struct LoadOptions {
     pub sink: Arc<dyn Sink>,
     /// The span that asks for the load, if one does.
     pub parent: Option<TraceContext>,
+    /// What the server calls its model; `None`: by the model's own name.
+    pub alias: Option<String>,
 }
 
 impl LoadOptions {
@@ -37,6 +39,7 @@ impl LoadOptions {
             progress: Arc::new(Silent),
             sink: Arc::new(Discard),
             parent: None,
+            alias: None,
         }
     }
 

@@ -19,7 +19,7 @@ pub use gpu::{
     probe_gpus,
 };
 pub use memory::Memory;
-pub use nvml::Nvml;
+pub use nvml::{GpuMemory, Nvml};
 pub use sampler::{Sample, Sampler, SamplerConfig};
 
 use serde::Serialize;

@@ -1,6 +1,7 @@
 //! NVIDIA GPUs through the driver's own management library, loaded at run time.
 
 use crate::gpu::{DeviceProbe, Gpu, GpuInventory, GpuUnavailable, GpuUnavailableCause};
+use nvml_wrapper::enums::device::UsedGpuMemory;
 use nvml_wrapper::error::NvmlError;
 use std::ffi::OsString;
 
@@ -48,6 +49,35 @@ impl Nvml {
             || unavailable(GpuUnavailableCause::NoDriver, "no library was named"),
             |error| explain(&error),
         ))
+    }
+}
+
+/// Bytes of GPU memory that processes hold.
+#[derive(Debug)]
+pub struct GpuMemory(nvml_wrapper::Nvml);
+
+impl GpuMemory {
+    /// Opens NVIDIA's management library.
+    pub fn open() -> Result<Self, GpuUnavailable> {
+        Nvml::default().load().map(Self)
+    }
+
+    /// Bytes that a process holds on all GPUs; `None` where the driver does not list it, as with
+    /// a process that uses none, or in a container that hides the machine's process numbers.
+    pub fn of(&self, pid: u32) -> Option<u64> {
+        let devices = self.0.device_count().ok()?;
+        let held = (0..devices).filter_map(|index| {
+            let device = self.0.device_by_index(index).ok()?;
+            let mut processes = device.running_compute_processes().ok()?.into_iter();
+            match processes
+                .find(|process| process.pid == pid)?
+                .used_gpu_memory
+            {
+                UsedGpuMemory::Used(bytes) => Some(bytes),
+                UsedGpuMemory::Unavailable => None,
+            }
+        });
+        held.fold(None, |sum, bytes| Some(sum.unwrap_or(0) + bytes))
     }
 }
 

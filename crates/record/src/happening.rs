@@ -39,6 +39,15 @@ pub enum What {
         /// The llama.cpp build.
         llama_build: Option<String>,
     },
+    /// A server was stopped because its model was not to stay loaded.
+    ModelUnload {
+        /// The model as the caller named it.
+        model: String,
+        /// Why.
+        reason: UnloadReason,
+        /// Bytes that it took, on the machine and on GPUs, if they could be measured.
+        freed_bytes: Option<u64>,
+    },
     /// A server that ended was started again, or given up. It lasts from the end of one run until
     /// the next is ready; the model's load is a child of it.
     Restart {
@@ -58,6 +67,37 @@ pub enum What {
         /// Arguments and result as JSON, if capture was asked for.
         content: Option<ToolContent>,
     },
+}
+
+/// Why a model was unloaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum UnloadReason {
+    /// Nobody had asked it for long.
+    Idle,
+    /// Its memory was needed for another.
+    Room,
+    /// Somebody asked for it.
+    Asked,
+    /// It does not run any more and is not started again.
+    GivenUp,
+    /// Its settings are others now, or it is served no more.
+    Reconfigured,
+    /// The program ends.
+    Shutdown,
+}
+
+impl UnloadReason {
+    /// Its name, low in cardinality: for figures and spans.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Room => "room",
+            Self::Asked => "asked",
+            Self::GivenUp => "given_up",
+            Self::Reconfigured => "reconfigured",
+            Self::Shutdown => "shutdown",
+        }
+    }
 }
 
 /// What a tool was given and gave back.

@@ -26,7 +26,7 @@ pub use cause::{Mark, MarkKind, ServerExit, Wait, WaitCause};
 pub use clock::{PhaseClock, Phases, TimingSource};
 pub use content::{Content, Message, Modality, Part};
 pub use energy::{Energy, EnergyMethod};
-pub use happening::{Happening, LoggedLine, Severity, ToolContent, What};
+pub use happening::{Happening, LoggedLine, Severity, ToolContent, UnloadReason, What};
 pub use identity::{InvalidTraceparent, SpanId, TraceContext, TraceId};
 pub use live::{LiveProgress, LiveRequest};
 pub use propagation::{Incoming, Propagation};

@@ -20,6 +20,9 @@ pub trait Listener: fmt::Debug + Send + Sync {
     /// A supervised server is back; it was restarted so often by now.
     fn restarted(&self, _server: &ServerProcess, _restarts: u32) {}
 
+    /// What a supervised server does is another than before: a new one can be had, or none will be.
+    fn changed(&self) {}
+
     /// A supervised server is not started again; `error` is how the last try failed, if one was
     /// made.
     fn given_up(&self, _error: Option<&ServerError>) {}

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What to launch.
 #[derive(Debug, Clone, Copy)]
@@ -55,9 +56,21 @@ pub(crate) trait OwnedProcess: Send + Sync + Debug {
     /// Kills the child and what it started. Does nothing once the child has ended.
     fn kill(&self);
 
+    /// What the child takes now; `None` where the system does not tell, or once it has ended.
+    fn footprint(&self) -> Option<Footprint>;
+
     /// Waits until the child has ended, kills what it left behind, and frees its process id.
     /// Called once, by the thread that watches the child.
     fn wait(&self) -> io::Result<Ending>;
+}
+
+/// What a process takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Footprint {
+    /// Bytes of main memory. What it shares with others counts in parts, where the system tells.
+    pub memory: u64,
+    /// Processor time so far.
+    pub processor_time: Duration,
 }
 
 /// How a process ended.

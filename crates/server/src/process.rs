@@ -7,7 +7,7 @@ use crate::place::Place;
 use crate::protocol;
 use crate::start::{self, Started};
 use crate::watch::Watch;
-use crate::{Exit, ExitClass, LaunchSpec, ServerError, StartTimes};
+use crate::{Exit, ExitClass, Fault, Footprint, LaunchSpec, ServerError, StartTimes};
 use llamatelemetry_api::Address;
 use llamatelemetry_progress::Progress;
 use llamatelemetry_settings::Secret;
@@ -159,6 +159,22 @@ impl ServerProcess {
     /// When it was seen to be ready.
     pub fn ready_at(&self) -> Instant {
         self.launched_at + self.times.launch_to_ready
+    }
+
+    /// Kills it, with what it started, for what is wrong with it: its exit says so. A supervised
+    /// server is started again.
+    pub fn kill_for(&self, fault: Fault) {
+        let mut state = self.watch.lock();
+        if state.exit.is_none() && !state.stop_asked {
+            state.killed_for.get_or_insert(fault);
+            drop(state);
+            self.process.kill();
+        }
+    }
+
+    /// What it takes now; `None` where the system does not tell, or once it has ended.
+    pub fn footprint(&self) -> Option<Footprint> {
+        self.process.footprint()
     }
 
     /// Stops it: asks it to end, and kills it with everything it started where it has not ended

@@ -19,7 +19,8 @@ pub struct RestartPolicy {
     pub first_pause: Duration,
     /// No pause is longer.
     pub longest_pause: Duration,
-    /// A server that ran so long had a good start: failures are counted from zero again.
+    /// A server that ran so long, or [was of use](Supervisor::was_of_use), had a good start:
+    /// failures are counted from zero again.
     pub good_run: Duration,
     /// So many failures in a row, none with a good run between them, and no restart follows.
     pub give_up_after: u32,
@@ -89,6 +90,8 @@ struct Inner {
     server: Option<Arc<ServerProcess>>,
     restarts: u32,
     last_exit: Option<Exit>,
+    /// The run that there is now has been of use.
+    was_of_use: bool,
 }
 
 impl Supervisor {
@@ -106,6 +109,7 @@ impl Supervisor {
                 server: Some(server.clone()),
                 restarts: 0,
                 last_exit: None,
+                was_of_use: false,
             }),
             changed: Condvar::new(),
             stopping: AtomicBool::new(false),
@@ -140,6 +144,19 @@ impl Supervisor {
     /// What the server does.
     pub fn state(&self) -> SupervisorState {
         self.shared.lock().state.clone()
+    }
+
+    /// The run of this process has been of use: it has answered a request. Failures are counted
+    /// from zero again, for one that answers and then fails is no crash loop.
+    pub fn was_of_use(&self, pid: u32) {
+        let mut inner = self.shared.lock();
+        if inner
+            .server
+            .as_ref()
+            .is_some_and(|server| server.pid() == pid)
+        {
+            inner.was_of_use = true;
+        }
     }
 
     /// How often it was restarted.
@@ -303,23 +320,27 @@ fn supervise(
         let mut reason = exit.to_string();
         let exit_class = exit.class;
         let mut repeats = exit_class.would_repeat();
+        let mut was_of_use = false;
         shared.set(|inner| {
             inner.server = None;
             inner.last_exit = Some(exit);
+            was_of_use = std::mem::take(&mut inner.was_of_use);
         });
-        if since.elapsed() >= policy.good_run {
+        if was_of_use || since.elapsed() >= policy.good_run {
             failures = 0;
         }
         server = loop {
             if shared.stopping() {
-                return shared.set(|inner| inner.state = SupervisorState::Stopped);
+                shared.set(|inner| inner.state = SupervisorState::Stopped);
+                return spec.listener.changed();
             }
             failures += 1;
             if repeats || failures > policy.give_up_after {
                 if exit_class != ExitClass::Stopped {
                     spec.listener.given_up(last_error.as_ref());
                 }
-                return shared.set(|inner| inner.state = SupervisorState::GaveUp { reason });
+                shared.set(|inner| inner.state = SupervisorState::GaveUp { reason });
+                return spec.listener.changed();
             }
             tracing::warn!(failures, reason, "llama-server is restarted");
             shared.set(|inner| {
@@ -350,6 +371,7 @@ fn supervise(
             inner.server = Some(server.clone());
             inner.restarts += 1;
         });
+        spec.listener.changed();
         if shared.stopping() {
             // The owner looked for a server to stop before there was this one.
             server.shut_down(GRACE_OF_DROP);

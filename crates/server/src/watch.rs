@@ -1,6 +1,6 @@
 //! What is known of a running child, shared by the threads that watch it and those that wait.
 
-use crate::exit::Circumstances;
+use crate::exit::{Circumstances, Fault};
 use crate::log_line::{LogLevel, LogLine, SlotLaunch};
 use crate::ownership::Ending;
 use crate::{Exit, SlotEvent, SlotLine, protocol};
@@ -47,6 +47,8 @@ pub(crate) struct State {
     pub(crate) last_sign: Instant,
     /// Its owner stops it.
     pub(crate) stop_asked: bool,
+    /// Its owner killed it, for this.
+    pub(crate) killed_for: Option<Fault>,
     /// How it ended.
     pub(crate) exit: Option<Exit>,
     /// Output streams that are not at their end yet.
@@ -69,6 +71,7 @@ impl Watch {
                 config_files: Vec::new(),
                 last_sign: Instant::now(),
                 stop_asked: false,
+                killed_for: None,
                 exit: None,
                 streams,
             }),
@@ -217,6 +220,7 @@ impl Watch {
             .0;
         let circumstances = Circumstances {
             stop_asked: state.stop_asked,
+            killed_for: state.killed_for,
             memory_kill,
             was_ready: state.ready.is_some(),
         };

@@ -86,6 +86,22 @@ pub enum SettingsError {
         /// The line in the config file, counted from 1.
         line: Option<usize>,
     },
+    /// A value that a model's table cannot hold.
+    #[error("`{key}` of the model `{model}` must be {expected}, not `{found}`: {path}:{line}")]
+    ModelValue {
+        /// The model.
+        model: String,
+        /// The key in its table.
+        key: &'static str,
+        /// What it can be.
+        expected: &'static str,
+        /// What it was.
+        found: String,
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+    },
     /// A flag was handed in that no setting has.
     #[error("no setting has the key `{key}`")]
     NoSuchSetting {
@@ -147,7 +163,7 @@ impl SettingsError {
             }
             Self::Exposed { path, .. } => vec![format!("run: chmod 600 {}", path.display())],
             Self::Writable { path, .. } => vec![format!("run: chmod go-w {}", path.display())],
-            Self::Syntax { .. } | Self::Value { .. } => Vec::new(),
+            Self::Syntax { .. } | Self::Value { .. } | Self::ModelValue { .. } => Vec::new(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The config file: keys with their values and lines.
 
+use crate::served_model::{MODEL_FIELDS, MODELS_TABLE};
 use crate::table::{OTEL_TABLE, SETTINGS, Setting, setting};
 use crate::{SettingsError, guard, nearest, nearest_settings, variables};
 use std::io;
@@ -28,6 +29,8 @@ pub(crate) enum Target {
     Setting(&'static Setting),
     /// A standard variable of this name.
     Otel(String),
+    /// A model of `llt serve`: its whole table.
+    Model(String),
 }
 
 impl ConfigFile {
@@ -89,6 +92,9 @@ impl ConfigFile {
                 None if prefix == OTEL_TABLE && variables::is_otel(name.get_ref()) => {
                     Target::Otel(name.get_ref().to_string())
                 }
+                None if prefix == MODELS_TABLE && value.get_ref().is_table() => {
+                    Target::Model(name.get_ref().to_string())
+                }
                 None => match value.into_inner() {
                     DeValue::Table(inner) if is_prefix(&key) => {
                         self.collect(&key, inner, entries)?;
@@ -106,14 +112,16 @@ impl ConfigFile {
         Ok(())
     }
 
-    /// The value as written.
-    pub(crate) fn text_of(&self, entry: &Entry<'_>) -> String {
-        let text = self.text.get(entry.value.span()).unwrap_or_default();
+    /// A value as written, its first line.
+    pub(crate) fn text_of(&self, value: &Spanned<DeValue<'_>>) -> String {
+        let text = self.text.get(value.span()).unwrap_or_default();
         text.lines().next().unwrap_or_default().to_owned()
     }
 
-    fn unknown(&self, key: String, line: usize) -> SettingsError {
-        let nearest = if let Some(name) = key.strip_prefix("telemetry.otel.") {
+    pub(crate) fn unknown(&self, key: String, line: usize) -> SettingsError {
+        let nearest = if let Some(field) = field_of_model(&key) {
+            nearest(field, MODEL_FIELDS.iter().map(|field| field.key), 3)
+        } else if let Some(name) = key.strip_prefix("telemetry.otel.") {
             nearest(name, variables::otel_names(), 3)
         } else {
             nearest_settings(&key)
@@ -126,10 +134,17 @@ impl ConfigFile {
         }
     }
 
-    fn line(&self, offset: usize) -> usize {
+    /// The line of a place in the text, counted from 1.
+    pub(crate) fn line(&self, offset: usize) -> usize {
         let before = self.text.as_bytes().iter().take(offset);
         before.filter(|byte| **byte == b'\n').count() + 1
     }
+}
+
+/// The field in a key below a model's table.
+fn field_of_model(key: &str) -> Option<&str> {
+    let below = key.strip_prefix(MODELS_TABLE)?.strip_prefix('.')?;
+    Some(below.rsplit_once('.')?.1)
 }
 
 /// There is no such file; that a folder of its path is none either shows when the home is used.
@@ -147,5 +162,8 @@ fn is_prefix(key: &str) -> bool {
             .strip_prefix(key)
             .is_some_and(|rest| rest.starts_with('.'))
     };
-    key == OTEL_TABLE || below(OTEL_TABLE) || SETTINGS.iter().any(|setting| below(setting.key))
+    key == OTEL_TABLE
+        || key == MODELS_TABLE
+        || below(OTEL_TABLE)
+        || SETTINGS.iter().any(|setting| below(setting.key))
 }

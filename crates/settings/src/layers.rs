@@ -2,12 +2,14 @@
 
 use crate::field::Context;
 use crate::file::{ConfigFile, Target};
+use crate::served_model::{MODEL_FIELDS, MODELS_TABLE, ServedModel};
 use crate::table::{Fallback, OTEL_TABLE, SETTINGS, Setting, setting};
 use crate::{Environment, Settings, SettingsError, guard, nearest_settings, redact, variables};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
+use toml::de::DeValue;
 
 /// What was typed on the command line, by the key of the setting.
 #[derive(Debug, Clone, Default)]
@@ -128,7 +130,40 @@ impl Resolved {
                 what: variables::what_otel(name),
             }
         });
-        plain.chain(otel).collect()
+        plain.chain(self.model_rows()).chain(otel).collect()
+    }
+
+    /// What the config file says of each model.
+    fn model_rows(&self) -> impl Iterator<Item = SettingRow> {
+        let origin = self
+            .config_file
+            .clone()
+            .map_or(Origin::Default, Origin::ConfigFile);
+        let unset = ServedModel::default();
+        let models = self.settings.serve.models.iter();
+        models.flat_map(move |(name, model)| {
+            let said = MODEL_FIELDS.iter().filter_map(|field| {
+                let json = (field.shown)(model);
+                (json != (field.shown)(&unset)).then(|| SettingRow {
+                    key: format!("{MODELS_TABLE}.{}.{}", quoted(name), field.key),
+                    value: plain_text(&json),
+                    json,
+                    origin: origin.clone(),
+                    what: field.what,
+                })
+            });
+            said.collect::<Vec<_>>()
+        })
+    }
+}
+
+/// A part of a key as TOML writes it: in quotes where it is not a bare word.
+fn quoted(name: &str) -> String {
+    let bare = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+    if !name.is_empty() && name.chars().all(bare) {
+        name.to_owned()
+    } else {
+        format!("{name:?}")
     }
 }
 
@@ -139,9 +174,16 @@ fn shown_text(json: &serde_json::Value, setting: &Setting) -> String {
             Fallback::Unset(meaning) => format!("({meaning})"),
             _ => "(none)".to_owned(),
         },
+        json => plain_text(json),
+    }
+}
+
+fn plain_text(json: &serde_json::Value) -> String {
+    use serde_json::Value;
+    match json {
         Value::Array(items) if items.is_empty() => "(none)".to_owned(),
         Value::Array(items) => {
-            let texts: Vec<String> = items.iter().map(|item| shown_text(item, setting)).collect();
+            let texts: Vec<String> = items.iter().map(plain_text).collect();
             texts.join(", ")
         }
         Value::String(text) => text.clone(),
@@ -271,10 +313,13 @@ impl Layers {
                         guard::check_secret(&file.path, setting.key)?;
                     }
                     if !(setting.field.set_toml)(&mut self.settings, entry.value.get_ref(), &at) {
-                        let found = file.text_of(&entry);
+                        let found = file.text_of(&entry.value);
                         return Err(self.wrong(setting, found, origin(), Some(entry.line)));
                     }
                     self.origins.insert(setting.key, origin());
+                }
+                Target::Model(name) => {
+                    self.model(file, name, entry.value.into_inner(), &at)?;
                 }
                 Target::Otel(name) => {
                     if redact::is_secret(&name) {
@@ -295,6 +340,41 @@ impl Layers {
             }
         }
         Ok(otel_origins)
+    }
+
+    /// One table of a model.
+    fn model(
+        &mut self,
+        file: &ConfigFile,
+        name: String,
+        table: DeValue<'_>,
+        at: &Context<'_>,
+    ) -> Result<(), SettingsError> {
+        let mut model = ServedModel::default();
+        let DeValue::Table(fields) = table else {
+            return Ok(());
+        };
+        for (key, value) in fields {
+            let line = file.line(key.span().start);
+            let known = MODEL_FIELDS
+                .iter()
+                .find(|field| field.key == key.get_ref().as_ref());
+            let Some(field) = known else {
+                return Err(file.unknown(format!("{MODELS_TABLE}.{name}.{}", key.get_ref()), line));
+            };
+            if !(field.set)(&mut model, value.get_ref(), at) {
+                return Err(SettingsError::ModelValue {
+                    model: name,
+                    key: field.key,
+                    expected: (field.expected)(),
+                    found: file.text_of(&value),
+                    path: file.path.clone(),
+                    line,
+                });
+            }
+        }
+        self.settings.serve.models.insert(name, model);
+        Ok(())
     }
 
     /// The standard variables of the environment, over those of the file.

@@ -18,6 +18,7 @@ mod nearest;
 mod pages;
 pub mod redact;
 mod secret;
+mod served_model;
 mod source;
 mod table;
 mod values;
@@ -31,8 +32,9 @@ pub use field::duration;
 pub use home::{FileLock, Home};
 pub use layers::{Flags, Origin, Origins, Resolved, SettingRow, resolve};
 pub use nearest::nearest;
-pub use pages::{settings_reference, variables_reference};
+pub use pages::{models_reference, settings_reference, variables_reference};
 pub use secret::Secret;
+pub use served_model::{KeepAlive, ServedModel};
 pub use source::Source;
 pub use table::{Fallback, Flag, FlagGroup, SETTINGS, Setting, nearest_settings, setting};
 pub use values::{

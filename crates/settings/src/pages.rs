@@ -1,6 +1,7 @@
 //! The parts of `docs/` that the tables write; `cargo xtask generate` puts them there.
 
 use crate::Settings;
+use crate::served_model::MODEL_FIELDS;
 use crate::table::{Fallback, SETTINGS, Setting};
 use crate::variables::{Family, VARIABLES};
 use std::fmt::Write as _;
@@ -55,6 +56,18 @@ fn one_setting(page: &mut String, setting: &Setting) {
         line(format_args!("- Not in the config file"));
     }
     line(format_args!(""));
+}
+
+/// Every key of a model's table, for `docs/settings.md`.
+pub fn models_reference() -> String {
+    let mut page = String::from("| key | what it does | value |\n|---|---|---|\n");
+    for field in MODEL_FIELDS {
+        let (key, what, expected) = (field.key, field.what, (field.expected)());
+        // Writing to a String cannot fail.
+        page.write_fmt(format_args!("| `{key}` | {what} | {expected} |\n"))
+            .unwrap_or_default();
+    }
+    page
 }
 
 /// Every variable, for `docs/environment.md`.

@@ -3,6 +3,7 @@
 
 use crate::field::{Field, field};
 use crate::source::{Source, hub};
+use std::time::Duration;
 
 /// One setting.
 #[derive(Debug, Clone, Copy)]
@@ -482,6 +483,47 @@ pub const SETTINGS: &[Setting] = &[
         variables: &[Source::value("LLAMATELEMETRY_SERVE_ACCESS_LOG")],
         flag: Some(Flag::switch("access-log", FlagGroup::Serve)),
         field: field!(serve.access_log),
+        ..PLAIN
+    },
+    Setting {
+        key: "serve.idle",
+        what: "How long `llt serve` keeps a model loaded that nobody asks, or `always`.",
+        default: Fallback::Value("300s"),
+        variables: &[Source::value("LLAMATELEMETRY_SERVE_IDLE")],
+        flag: Some(Flag::value("keep-alive", "TIME", FlagGroup::Serve)),
+        field: field!(serve.idle),
+        ..PLAIN
+    },
+    Setting {
+        key: "serve.memory_budget",
+        what: "Bytes that all loaded models together may take, on the machine and on GPUs, as \
+               measured; the one that was asked longest ago is unloaded first.",
+        default: Fallback::Unset("as many as there are"),
+        variables: &[Source::value("LLAMATELEMETRY_SERVE_MEMORY_BUDGET")],
+        flag: Some(Flag::value("memory-budget", "BYTES", FlagGroup::Serve)),
+        field: field!(serve.memory_budget),
+        ..PLAIN
+    },
+    Setting {
+        key: "serve.wait_for_load",
+        what: "How long a request waits for its model to load before it is told to come again \
+               later.",
+        default: Fallback::Unset("as long as the request may take"),
+        variables: &[Source::value("LLAMATELEMETRY_SERVE_WAIT_FOR_LOAD")],
+        field: field!(serve.wait_for_load),
+        ..PLAIN
+    },
+    Setting {
+        key: "serve.stall_limit",
+        what: "A llama-server that has requests and makes no progress for so long is killed and \
+               started again; while its processor time grows it has five times as long.",
+        default: Fallback::Value("30s"),
+        variables: &[Source::value("LLAMATELEMETRY_SERVE_STALL_LIMIT")],
+        field: field!(
+            serve.stall_limit,
+            "a duration such as `30s`, at least `100ms`",
+            |limit| { *limit >= Duration::from_millis(100) }
+        ),
         ..PLAIN
     },
     Setting {

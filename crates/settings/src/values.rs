@@ -1,6 +1,6 @@
 //! The settings themselves: plain data with defaults.
 
-use crate::{ByteSize, CaptureContent, Environment, Home, Secret, redact};
+use crate::{ByteSize, CaptureContent, Environment, Home, KeepAlive, Secret, ServedModel, redact};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -20,7 +20,7 @@ pub struct Settings {
     pub models: ModelSettings,
     /// How `llama-server` is started.
     pub server: ServerSettings,
-    /// Where `llt serve` listens.
+    /// What `llt serve` does.
     pub serve: ServeSettings,
     /// What is told to whom about each request.
     pub telemetry: TelemetrySettings,
@@ -61,6 +61,11 @@ impl Settings {
                 body_memory: ByteSize(0),
                 drain: Duration::ZERO,
                 access_log: false,
+                idle: KeepAlive::Always,
+                memory_budget: None,
+                wait_for_load: None,
+                stall_limit: Duration::MAX,
+                models: BTreeMap::new(),
             },
             telemetry: TelemetrySettings::default(),
             environment,
@@ -174,7 +179,7 @@ pub struct ServerSettings {
     pub port: Option<u16>,
 }
 
-/// Where `llt serve` listens. Port 0 lets the system choose.
+/// What `llt serve` does. Port 0 lets the system choose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServeSettings {
     /// Address of the gateway and of the OTLP receiver.
@@ -214,6 +219,17 @@ pub struct ServeSettings {
     pub drain: Duration,
     /// Whether each request is logged.
     pub access_log: bool,
+    /// How long a model that nobody asks stays loaded.
+    pub idle: KeepAlive,
+    /// Bytes that all loaded models together may take; `None`: as many as there are.
+    pub memory_budget: Option<ByteSize>,
+    /// How long a request waits for its model to load before it is told to come again; `None`: as
+    /// long as it may take at all.
+    pub wait_for_load: Option<Duration>,
+    /// A server with requests that makes no progress for so long is killed.
+    pub stall_limit: Duration,
+    /// The models of the config file, by name.
+    pub models: BTreeMap<String, ServedModel>,
 }
 
 /// Layers kept on GPUs.

@@ -69,6 +69,10 @@ const TELLING: &[&str] = &[
 pub enum ExitClass {
     /// It was stopped by its owner.
     Stopped,
+    /// It had requests and made no progress, and was killed for that.
+    Stalled,
+    /// It could not be reached any more although it ran, and was killed for that.
+    Unreachable,
     /// It found no memory, on the machine or on a device, or the kernel killed it for that.
     OutOfMemory,
     /// It used an instruction that this processor does not have.
@@ -94,6 +98,8 @@ impl ExitClass {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Stopped => "stopped",
+            Self::Stalled => "stalled",
+            Self::Unreachable => "unreachable",
             Self::OutOfMemory => "out_of_memory",
             Self::IllegalInstruction => "illegal_instruction",
             Self::MissingLibrary => "missing_library",
@@ -115,7 +121,12 @@ impl ExitClass {
             | Self::BadFlag
             | Self::AddressInUse
             | Self::Stopped => true,
-            Self::OutOfMemory | Self::Killed | Self::Crashed | Self::Other => false,
+            Self::Stalled
+            | Self::Unreachable
+            | Self::OutOfMemory
+            | Self::Killed
+            | Self::Crashed
+            | Self::Other => false,
         }
     }
 }
@@ -124,6 +135,8 @@ impl fmt::Display for ExitClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Stopped => "was stopped",
+            Self::Stalled => "made no progress and was killed",
+            Self::Unreachable => "could not be reached any more and was killed",
             Self::OutOfMemory => "ran out of memory",
             Self::IllegalInstruction => "uses instructions that this processor does not have",
             Self::MissingLibrary => "lacks a shared library",
@@ -135,6 +148,15 @@ impl fmt::Display for ExitClass {
             Self::Other => "ended",
         })
     }
+}
+
+/// Why its owner kills a server that would not end by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It has requests and makes no progress.
+    Stalled,
+    /// It runs and cannot be reached: its socket is gone, or it lets nobody in.
+    Unreachable,
 }
 
 /// How a server ended, and the last that it said.
@@ -157,6 +179,8 @@ pub struct Exit {
 pub(crate) struct Circumstances {
     /// Its owner stopped it.
     pub(crate) stop_asked: bool,
+    /// Its owner killed it, for what it did or did not do.
+    pub(crate) killed_for: Option<Fault>,
     /// The kernel killed a process for want of memory while it ran.
     pub(crate) memory_kill: bool,
     /// It had been ready: its flags, its model and its address were good.
@@ -232,6 +256,11 @@ fn class_of<'a>(
     let said = |words: &[&str]| log.clone().any(|line| has_any(&line.text, words));
     if circumstances.stop_asked {
         return ExitClass::Stopped;
+    }
+    match circumstances.killed_for {
+        Some(Fault::Stalled) => return ExitClass::Stalled,
+        Some(Fault::Unreachable) => return ExitClass::Unreachable,
+        None => {}
     }
     match (ending.signal, ending.code) {
         (Some(SIGILL), _) | (None, Some(132)) => ExitClass::IllegalInstruction,

@@ -5,11 +5,12 @@
 //! its standard input ends. The first is tied to a thread, not to the process; hence all children
 //! are launched from one thread that never ends.
 
+mod footprint;
 mod launcher;
 mod memory;
 mod sys;
 
-use crate::ownership::{Ending, Launch, Launched, OwnedProcess, ProcessOwner};
+use crate::ownership::{Ending, Footprint, Launch, Launched, OwnedProcess, ProcessOwner};
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Stdio};
@@ -82,6 +83,12 @@ impl OwnedProcess for LinuxProcess {
 
     fn kill(&self) {
         self.signal_group(libc::SIGKILL);
+    }
+
+    fn footprint(&self) -> Option<Footprint> {
+        let child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        child.as_ref()?;
+        footprint::of(self.id)
     }
 
     fn wait(&self) -> io::Result<Ending> {

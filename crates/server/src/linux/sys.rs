@@ -53,6 +53,13 @@ pub(super) fn signal_group(leader: u32, signal: i32) {
     }
 }
 
+/// Ticks of the kernel's processor times in a second.
+pub(super) fn ticks_per_second() -> Option<u64> {
+    // SAFETY: a plain call on an integer.
+    let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+    u64::try_from(ticks).ok().filter(|ticks| *ticks > 0)
+}
+
 /// Waits until a child has ended and leaves it to be reaped.
 pub(super) fn wait_without_reaping(child: u32) -> io::Result<()> {
     loop {

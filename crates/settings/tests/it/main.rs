@@ -7,3 +7,4 @@ mod documents;
 mod hub;
 mod layering;
 mod samples;
+mod served_models;

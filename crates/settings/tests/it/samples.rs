@@ -84,7 +84,7 @@ pub(crate) fn samples(key: &str) -> [Sample; 3] {
             text("mlflow", "'mlflow'"),
             text("wandb", "'wandb'"),
         ],
-        "telemetry.spool_limit" | "telemetry.store_limit" => [
+        "serve.memory_budget" | "telemetry.spool_limit" | "telemetry.store_limit" => [
             sample("0", "0", "0B"),
             sample("2048 KiB", "'2 MiB'", "2MiB"),
             sample("1GiB", "1073741824", "1GiB"),
@@ -103,7 +103,11 @@ pub(crate) fn samples(key: &str) -> [Sample; 3] {
             sample("0", "false", "false"),
             sample("on", "true", "true"),
         ],
-        "network.give_up_after" | "server.start_timeout" | "telemetry.store_age" => [
+        "network.give_up_after"
+        | "serve.stall_limit"
+        | "serve.wait_for_load"
+        | "server.start_timeout"
+        | "telemetry.store_age" => [
             sample("1", "1", "1s"),
             text("2s", "'2s'"),
             sample("3000 ms", "3.0", "3s"),
@@ -117,6 +121,11 @@ pub(crate) fn samples(key: &str) -> [Sample; 3] {
             text("127.0.0.1:1", "'127.0.0.1:1'"),
             sample("localhost:2", "'localhost:2'", "127.0.0.1:2"),
             text("[::1]:3", "'[::1]:3'"),
+        ],
+        "serve.idle" => [
+            sample("1", "1", "1s"),
+            text("always", "'always'"),
+            sample("5m", "'5m'", "300s"),
         ],
         "runtime.backend" => [
             text("cpu", "'cpu'"),

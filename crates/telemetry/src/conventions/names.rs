@@ -23,6 +23,8 @@ pub mod span {
     pub const RESTART: &str = "restart";
     /// A server loads its model.
     pub const MODEL_LOAD: &str = "model.load";
+    /// A server is stopped because its model is not to stay loaded.
+    pub const MODEL_UNLOAD: &str = "model.unload";
 }
 
 /// Names of events, on spans and as log records.
@@ -148,6 +150,10 @@ pub mod attribute {
     pub const BUILD: &str = "llamacpp.build";
     /// SHA-256 of the model's file.
     pub const MODEL_SHA256: &str = "llamacpp.model.sha256";
+    /// Bytes that an unloaded model took.
+    pub const FREED: &str = "llamacpp.model.freed";
+    /// Why a model was unloaded.
+    pub const UNLOAD_REASON: &str = "llamacpp.model.unload.reason";
     /// The file's quantization.
     pub const QUANTIZATION: &str = "llamacpp.model.quantization";
     /// The form that the answer must have: `text`, `json`.

@@ -36,6 +36,17 @@ pub(super) fn span(happening: &Happening, limits: &SpanLimits) -> Span {
             all.set(attribute::BUILD, llama_build.clone());
             name::MODEL_LOAD.to_owned()
         }
+        What::ModelUnload {
+            model,
+            reason,
+            freed_bytes,
+        } => {
+            all.set(attribute::REQUEST_MODEL, Some(model.clone()));
+            all.set(attribute::UNLOAD_REASON, Some(reason.as_str()));
+            let freed = freed_bytes.and_then(|bytes| i64::try_from(bytes).ok());
+            all.set(attribute::FREED, freed);
+            name::MODEL_UNLOAD.to_owned()
+        }
         What::Restart {
             model,
             exit,
