@@ -51,6 +51,11 @@ fn of_serve(key: &str) -> Option<[Sample; 3]> {
         "serve.hosts" | "serve.cors_origins" => {
             [text("a", "['a']"), text("b", "['b']"), text("c", "['c']")]
         }
+        "serve.idle" => [
+            sample("1", "1", "1s"),
+            text("always", "'always'"),
+            sample("5m", "'5m'", "300s"),
+        ],
         _ => return None,
     })
 }
@@ -121,11 +126,6 @@ pub(crate) fn samples(key: &str) -> [Sample; 3] {
             text("127.0.0.1:1", "'127.0.0.1:1'"),
             sample("localhost:2", "'localhost:2'", "127.0.0.1:2"),
             text("[::1]:3", "'[::1]:3'"),
-        ],
-        "serve.idle" => [
-            sample("1", "1", "1s"),
-            text("always", "'always'"),
-            sample("5m", "'5m'", "300s"),
         ],
         "runtime.backend" => [
             text("cpu", "'cpu'"),
