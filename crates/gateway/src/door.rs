@@ -5,16 +5,18 @@ use axum::Router;
 use axum::response::Response;
 use http::Request;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -25,6 +27,21 @@ const HEAD_LIMIT: Duration = Duration::from_secs(30);
 const HEAD_SIZE: usize = 64 << 10;
 /// The pause after a connection could not be accepted for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// How often a silent HTTP/2 connection is asked whether it is still there, and how long it may
+/// take to say so.
+const ALIVE: Duration = Duration::from_secs(30);
+/// Requests at once on one HTTP/2 connection.
+const STREAMS: u32 = 128;
+
+/// What is spoken at a door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    /// HTTP/1.1, and 1.0.
+    Http1,
+    /// HTTP/2 from the first byte, as gRPC speaks it.
+    Http2,
+}
 
 /// Where a connection came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +105,11 @@ impl Door {
     }
 
     /// Lets connections in.
-    pub(crate) fn open(listener: TcpListener, routes: Router) -> Result<Self, GatewayError> {
+    pub(crate) fn open(
+        listener: TcpListener,
+        routes: Router,
+        speaks: Speaks,
+    ) -> Result<Self, GatewayError> {
         let address = listener
             .local_addr()
             .map_err(|source| GatewayError::Listen {
@@ -96,7 +117,7 @@ impl Door {
                 source,
             })?;
         let (close, closing) = oneshot::channel();
-        let accepting = Handle::current().spawn(accept(listener, routes, closing));
+        let accepting = Handle::current().spawn(accept(listener, routes, speaks, closing));
         Ok(Self {
             address,
             close: Some(close),
@@ -125,7 +146,12 @@ impl Drop for Door {
     }
 }
 
-async fn accept(listener: TcpListener, routes: Router, mut closing: oneshot::Receiver<Duration>) {
+async fn accept(
+    listener: TcpListener,
+    routes: Router,
+    speaks: Speaks,
+    mut closing: oneshot::Receiver<Duration>,
+) {
     let graceful = GracefulShutdown::new();
     let limit = loop {
         let accepted = tokio::select! {
@@ -144,24 +170,14 @@ async fn accept(listener: TcpListener, routes: Router, mut closing: oneshot::Rec
             tracing::debug!(%error, "a connection broke before its first byte");
             continue;
         }
-        let serving = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_LIMIT)
-            .max_buf_size(HEAD_SIZE)
-            .half_close(false)
-            .serve_connection(
-                TokioIo::new(stream),
-                Marked {
-                    routes: TowerToHyperService::new(routes.clone()),
-                    peer: Peer::of(remote),
-                },
-            );
-        let serving = graceful.watch(serving);
-        Handle::current().spawn(async move {
-            if let Err(error) = serving.await {
-                tracing::debug!(%error, "a connection broke");
-            }
-        });
+        let service = Marked {
+            routes: TowerToHyperService::new(routes.clone()),
+            peer: Peer::of(remote),
+        };
+        match speaks {
+            Speaks::Http1 => speak_http1(stream, service, &graceful),
+            Speaks::Http2 => speak_http2(stream, service, &graceful),
+        }
     };
     drop(listener);
     if tokio::time::timeout(limit, graceful.shutdown())
@@ -169,6 +185,67 @@ async fn accept(listener: TcpListener, routes: Router, mut closing: oneshot::Rec
         .is_err()
     {
         tracing::warn!("requests were still in flight when the time to finish them was over");
+    }
+}
+
+fn speak_http1(stream: TcpStream, service: Marked, graceful: &GracefulShutdown) {
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT)
+        .max_buf_size(HEAD_SIZE)
+        .half_close(false)
+        .serve_connection(TokioIo::new(stream), service);
+    let serving = graceful.watch(serving);
+    Handle::current().spawn(async move {
+        if let Err(error) = serving.await {
+            tracing::debug!(%error, "a connection broke");
+        }
+    });
+}
+
+fn speak_http2(stream: TcpStream, service: Marked, graceful: &GracefulShutdown) {
+    let asked = Arc::new(AtomicBool::new(false));
+    let service = Asked {
+        inner: service,
+        asked: asked.clone(),
+    };
+    let serving = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(ALIVE)
+        .keep_alive_timeout(ALIVE)
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(u32::try_from(HEAD_SIZE).unwrap_or(u32::MAX))
+        .serve_connection(TokioIo::new(stream), service);
+    let serving = graceful.watch(serving);
+    Handle::current().spawn(async move {
+        let mut serving = std::pin::pin!(serving);
+        // Whoever only begins a connection is not waited for: the library has no limit for that.
+        let begun = tokio::time::timeout(HEAD_LIMIT, &mut serving).await;
+        let outcome = match begun {
+            Ok(outcome) => outcome,
+            Err(_elapsed) if !asked.load(Ordering::Acquire) => return,
+            Err(_elapsed) => serving.await,
+        };
+        if let Err(error) = outcome {
+            tracing::debug!(%error, "a connection broke");
+        }
+    });
+}
+
+/// A service that remembers whether it was asked anything.
+struct Asked<S> {
+    inner: S,
+    asked: Arc<AtomicBool>,
+}
+
+impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Asked<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.asked.store(true, Ordering::Release);
+        self.inner.call(request)
     }
 }
 

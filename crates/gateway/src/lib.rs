@@ -8,6 +8,7 @@
 //! door ──▶ route ──▶ proxy ──▶ fleet ──▶ llama-server
 //!            │
 //!            └─ own endpoints
+//! receiver ──▶ store
 //! ```
 
 mod door;
@@ -15,20 +16,25 @@ mod error;
 mod fleet;
 mod guard;
 mod proxy;
+mod receiver;
 mod refusal;
 mod route;
+mod stored;
 
 pub use error::GatewayError;
 pub use guard::{KeyEntry, KeyError, KeyFile, NewKey};
 
-use door::Door;
+use door::{Door, Speaks};
 use fleet::Fleet;
 use guard::Guard;
 use llamatelemetry::LoadOptions;
 use llamatelemetry_settings::Settings;
+use llamatelemetry_telemetry::StoreConfig;
+use receiver::Receiver;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use stored::Stored;
 
 /// What to serve and how.
 #[derive(Debug, Clone)]
@@ -44,6 +50,7 @@ pub struct ServePlan {
 #[derive(Debug)]
 pub struct Gateway {
     door: Door,
+    receiver: Option<Receiver>,
     shared: Arc<Shared>,
 }
 
@@ -52,6 +59,8 @@ pub struct Gateway {
 pub(crate) struct Shared {
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) guard: Guard,
+    /// The store of this home; `None` where nothing is to be stored.
+    pub(crate) stored: Option<Arc<Stored>>,
 }
 
 impl Gateway {
@@ -64,10 +73,20 @@ impl Gateway {
             return Err(GatewayError::PublicWithoutKey { address });
         }
         let listener = Door::bind(address).await?;
+        let stored = StoreConfig::read(&plan.options.settings).map(Stored::new);
         let fleet = Arc::new(Fleet::start(&plan.models, &plan.options).await?);
-        let shared = Arc::new(Shared { fleet, guard });
-        let door = Door::open(listener, route::routes(shared.clone()))?;
-        Ok(Self { door, shared })
+        let shared = Arc::new(Shared {
+            fleet,
+            guard,
+            stored: stored.map(Arc::new),
+        });
+        let receiver = Receiver::start(serve, &shared).await;
+        let door = Door::open(listener, route::routes(shared.clone()), Speaks::Http1)?;
+        Ok(Self {
+            door,
+            receiver,
+            shared,
+        })
     }
 
     /// Where it listens.
@@ -82,10 +101,31 @@ impl Gateway {
         Ok(())
     }
 
+    /// Where it takes OTLP over HTTP.
+    pub fn otlp_http(&self) -> Option<SocketAddr> {
+        self.receiver.as_ref().and_then(Receiver::http)
+    }
+
+    /// Where it takes OTLP over gRPC.
+    pub fn otlp_grpc(&self) -> Option<SocketAddr> {
+        self.receiver.as_ref().and_then(Receiver::grpc)
+    }
+
+    /// What was asked for and is not there, and why.
+    pub fn notices(&self) -> Vec<String> {
+        match &self.receiver {
+            Some(receiver) => receiver.notices().to_vec(),
+            None => vec!["telemetry.store is off: OTLP is not received".to_owned()],
+        }
+    }
+
     /// Takes no new requests, waits at most so long for those in flight, then stops the models.
     pub async fn drain(self, limit: Duration) {
         self.door.close(limit).await;
-        // The routes went with the door.
+        if let Some(receiver) = self.receiver {
+            receiver.close(limit).await;
+        }
+        // The routes went with the doors.
         if let Some(shared) = Arc::into_inner(self.shared) {
             shared.fleet.stop().await;
         }

@@ -362,6 +362,16 @@ pub const SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        key: "serve.otlp_body_limit",
+        what: "Bytes, unpacked, that one OTLP request to `llt serve` may have.",
+        default: Fallback::Value("64MiB"),
+        variables: &[Source::value("LLAMATELEMETRY_SERVE_OTLP_BODY_LIMIT")],
+        field: field!(serve.otlp_body_limit, OTLP_BODY, |size| (1 << 10
+            ..=64 << 20)
+            .contains(&size.0)),
+        ..PLAIN
+    },
+    Setting {
         key: "serve.socket",
         what: "Unix socket that `llt serve` listens on instead of TCP; only its owner can connect. \
                `--host unix:PATH` sets it too.",
@@ -662,6 +672,8 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 const SERVER_DECIDES: &str = "llama-server decides";
+const OTLP_BODY: &str = "a size from 1KiB to 64MiB";
+
 const AT_LEAST_ONE: &str = "a whole number from 1";
 const REDACT_CLASSES: &str =
     "a list of `api_key`, `jwt`, `private_key`, `email`, `card` and `iban`, or `all`";

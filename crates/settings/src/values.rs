@@ -47,6 +47,7 @@ impl Settings {
                 port: 0,
                 otlp_grpc: 0,
                 otlp_http: 0,
+                otlp_body_limit: ByteSize(64 << 20),
                 socket: None,
                 api_key_file: None,
                 hosts: Vec::new(),
@@ -190,6 +191,8 @@ pub struct ServeSettings {
     pub otlp_grpc: u16,
     /// Port for OTLP over HTTP.
     pub otlp_http: u16,
+    /// Bytes, unpacked, that one OTLP request may have.
+    pub otlp_body_limit: ByteSize,
     /// Unix socket to listen on instead of `host` and `port`.
     pub socket: Option<PathBuf>,
     /// File with API keys, one a line, beside those of the home.

@@ -1,6 +1,7 @@
 //! Answers that one thread gives and another waits for.
 
 use crate::StoreError;
+use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// What became of a request.
@@ -32,19 +33,44 @@ impl Answer {
 
 /// An answer that somebody waits for. One that is never given, because a thread panicked or is
 /// gone, is given by being dropped: nobody waits for ever.
-#[derive(Debug, Default)]
-pub(crate) struct Promise(Option<Arc<Answer>>);
+#[derive(Default)]
+pub(crate) struct Promise(To);
+
+/// Who gets an answer.
+#[derive(Default)]
+enum To {
+    /// Nobody, or nobody any more.
+    #[default]
+    Nobody,
+    /// A thread that waits.
+    Thread(Arc<Answer>),
+    /// Whoever this tells.
+    Call(Box<dyn FnOnce(Result<(), StoreError>) + Send>),
+}
 
 impl Promise {
     pub(crate) fn new() -> (Self, Arc<Answer>) {
         let answer = Arc::new(Answer::default());
-        (Self(Some(answer.clone())), answer)
+        (Self(To::Thread(answer.clone())), answer)
+    }
+
+    /// Calls this with the answer, on the thread that gives it.
+    pub(crate) fn calling(told: impl FnOnce(Result<(), StoreError>) + Send + 'static) -> Self {
+        Self(To::Call(Box::new(told)))
     }
 
     pub(crate) fn give(&mut self, outcome: Result<(), StoreError>) {
-        if let Some(answer) = self.0.take() {
-            answer.give(outcome);
+        match std::mem::take(&mut self.0) {
+            To::Nobody => {}
+            To::Thread(answer) => answer.give(outcome),
+            To::Call(told) => told(outcome),
         }
+    }
+}
+
+impl fmt::Debug for Promise {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Promise")
     }
 }
 

@@ -141,6 +141,25 @@ impl Writer {
         self.push(queue, waiting)?.wait()
     }
 
+    /// The same without waiting: `told` is called once it is on the disk or cannot get there, by the
+    /// thread that writes, which waits meanwhile. How much may be under way is for the caller to
+    /// bound. An error that is returned is not told.
+    pub fn submit(
+        &self,
+        signal: Signal,
+        payload: Vec<u8>,
+        told: impl FnOnce(Result<(), StoreError>) + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let mut waiting = Self::check(signal, payload)?;
+        let queue = lock(&self.shared.queue);
+        if queue.closed {
+            return Err(shut_down());
+        }
+        waiting.promise = Promise::calling(told);
+        self.enqueue(queue, waiting);
+        Ok(())
+    }
+
     /// Makes blocks of all that was appended so far and returns once they are on the disk.
     pub fn seal(&self) -> Result<(), StoreError> {
         let (promise, answer) = Promise::new();
@@ -171,7 +190,7 @@ impl Writer {
 
     fn push(
         &self,
-        mut queue: MutexGuard<'_, Queue>,
+        queue: MutexGuard<'_, Queue>,
         mut waiting: Waiting,
     ) -> Result<Arc<Answer>, StoreError> {
         if queue.closed {
@@ -179,11 +198,15 @@ impl Writer {
         }
         let (promise, answer) = Promise::new();
         waiting.promise = promise;
+        self.enqueue(queue, waiting);
+        Ok(answer)
+    }
+
+    fn enqueue(&self, mut queue: MutexGuard<'_, Queue>, waiting: Waiting) {
         queue.bytes += waiting.payload.len();
         queue.waiting.push(waiting);
         drop(queue);
         self.shared.changed.notify_all();
-        Ok(answer)
     }
 }
 
@@ -347,6 +370,33 @@ fn seal(journal: &Path, builders: Builders) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_submitted_is_told_once_it_is_readable() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = Writer::open(folder.path()).unwrap();
+        let (tell, told) = sync_channel(1);
+        let request = opentelemetry_proto::tonic::trace::v1::TracesData {
+            resource_spans: vec![opentelemetry_proto::tonic::trace::v1::ResourceSpans {
+                scope_spans: vec![opentelemetry_proto::tonic::trace::v1::ScopeSpans {
+                    spans: vec![opentelemetry_proto::tonic::trace::v1::Span::default()],
+                    ..Default::default()
+                }],
+                ..Default::default()
+            }],
+        };
+        let payload = prost::Message::encode_to_vec(&request);
+        writer
+            .submit(Signal::Traces, payload, move |outcome| {
+                tell.send(outcome).unwrap();
+            })
+            .unwrap();
+        told.recv().unwrap().unwrap();
+        let reader = crate::Reader::open(folder.path()).unwrap();
+        assert_eq!(reader.snapshot().unwrap().rows(Signal::Traces), 1);
+        let refused = writer.submit(Signal::Logs, vec![0xff], |_| unreachable!("not told"));
+        assert!(matches!(refused, Err(StoreError::NotOtlp { .. })));
+    }
 
     #[test]
     fn who_waits_for_a_thread_that_ends_is_told() {

@@ -19,17 +19,20 @@ const WAITING_LIMIT: usize = 16 << 20;
 /// How often the store is made small again and what is too old goes.
 const TIDY: Duration = Duration::from_secs(600);
 
-/// What is kept and for how long.
+/// Where the store lies, how much is kept there and for how long.
 #[derive(Debug, Clone)]
-pub(crate) struct StoreConfig {
-    pub(crate) folder: PathBuf,
-    pub(crate) limit: u64,
-    pub(crate) age: Duration,
+pub struct StoreConfig {
+    /// The store's folder.
+    pub folder: PathBuf,
+    /// Bytes that it may take.
+    pub limit: u64,
+    /// How long rows are kept.
+    pub age: Duration,
 }
 
 impl StoreConfig {
     /// As the settings say; `None` if nothing is to be stored.
-    pub(crate) fn read(settings: &Settings) -> Option<Self> {
+    pub fn read(settings: &Settings) -> Option<Self> {
         settings.telemetry.store.then(|| Self {
             folder: settings.home.store(),
             limit: settings.telemetry.store_limit.0,
@@ -37,7 +40,8 @@ impl StoreConfig {
         })
     }
 
-    fn retention(&self) -> Retention {
+    /// What may stay, as of now.
+    pub fn retention(&self) -> Retention {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let oldest = now.ok().and_then(|now| now.checked_sub(self.age));
         Retention {

@@ -9,6 +9,7 @@ use crate::printer::Layout;
 use llamatelemetry::{LoadOptions, setup_telemetry};
 use llamatelemetry_gateway::{Gateway, ServePlan};
 use serde::Serialize;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::runtime::Builder;
 
@@ -22,6 +23,10 @@ const SHUTDOWN: Duration = Duration::from_secs(5);
 struct Serving<'a> {
     schema_version: u32,
     url: String,
+    /// Where OTLP over HTTP is taken, if it is.
+    otlp_http: Option<String>,
+    /// Where OTLP over gRPC is taken, if it is.
+    otlp_grpc: Option<String>,
     models: &'a [String],
 }
 
@@ -61,16 +66,29 @@ async fn until_stopped(
     let printer = &session.printer;
     let models = plan.models.clone();
     let gateway = interrupts.unless(Gateway::start(plan)).await??;
-    let url = format!("http://{}", gateway.address());
+    let address = |address: SocketAddr| format!("http://{address}");
+    let url = address(gateway.address());
+    let (otlp_http, otlp_grpc) = (gateway.otlp_http(), gateway.otlp_grpc());
+    let (otlp_http, otlp_grpc) = (otlp_http.map(address), otlp_grpc.map(address));
+    for notice in gateway.notices() {
+        printer.warn(notice);
+    }
     if printer.is_json() {
         let serving = Serving {
             schema_version: 1,
             url,
+            otlp_http,
+            otlp_grpc,
             models: &models,
         };
         printer.json(&serving, Layout::Line)?;
     } else {
         printer.say(format!("listening on {url}"));
+        for (way, address) in [("HTTP", otlp_http), ("gRPC", otlp_grpc)] {
+            if let Some(address) = address {
+                printer.say(format!("taking OTLP over {way} at {address}"));
+            }
+        }
     }
     interrupts.next().await;
     printer.say("finishing what runs; again to end at once");

@@ -17,6 +17,7 @@ mod no_compiler;
 mod no_network;
 mod recorded;
 mod runtime;
+mod serve;
 mod settings;
 mod signals;
 mod trace;

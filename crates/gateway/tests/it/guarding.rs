@@ -13,6 +13,8 @@ fn settings() -> (testbed::ScratchHome, Settings) {
     let home = testbed::scratch_home();
     let mut settings = home.settings();
     settings.serve.port = 0;
+    settings.serve.otlp_http = 0;
+    settings.serve.otlp_grpc = 0;
     (home, settings)
 }
 

@@ -16,6 +16,8 @@ pub(crate) async fn gateway() -> Gateway {
     testbed::smollm2();
     let mut settings = testbed::settings();
     settings.serve.port = 0;
+    settings.serve.otlp_http = 0;
+    settings.serve.otlp_grpc = 0;
     settings.server.context = Some(1024);
     settings.server.parallel = Some(2);
     let plan = ServePlan {

@@ -94,6 +94,11 @@ pub(crate) fn samples(key: &str) -> [Sample; 3] {
             sample("2048 KiB", "'2 MiB'", "2MiB"),
             sample("1GiB", "1073741824", "1GiB"),
         ],
+        "serve.otlp_body_limit" => [
+            sample("1024", "1024", "1KiB"),
+            sample("2048 KiB", "'2 MiB'", "2MiB"),
+            sample("64MiB", "67108864", "64MiB"),
+        ],
         "telemetry.log_level" => [
             text("trace", "'trace'"),
             text("warn", "'warn'"),
