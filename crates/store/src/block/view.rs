@@ -273,6 +273,10 @@ impl<'a> Pieces<'a> {
         }
     }
 
+    pub(crate) fn block(&self) -> &'a Block {
+        self.block
+    }
+
     /// Counts bytes that are put together.
     fn take(&mut self, bytes: usize) -> Result<(), StoreError> {
         self.left = self
