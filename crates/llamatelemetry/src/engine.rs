@@ -1,7 +1,7 @@
 //! One model, loaded, ready to answer.
 
 use crate::body::Body;
-use crate::request;
+use crate::request::Request;
 use crate::{
     AnswerStream, Error, GenerateOptions, InferResult, LoadOptions, ServerManager, ToolRun,
 };
@@ -126,8 +126,11 @@ impl InferenceEngine {
         options: &GenerateOptions,
         content: impl FnOnce() -> Content,
     ) -> Result<AnswerStream, Error> {
+        let (server, sink) = (self.server.clone(), self.sink.clone());
         let content = self.capture_content.then(content);
-        request::ask(&self.server, self.sink.clone(), body, options, content).await
+        Request::new(server, sink, body.endpoint(), options, content)
+            .send(body)
+            .await
     }
 }
 
