@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use std::net::Shutdown;
 use std::sync::{Mutex, PoisonError};
@@ -192,7 +192,11 @@ impl Pool {
     where
         T: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
-        let (sender, connection) = handshake(io).await?;
+        let (sender, connection) = Builder::new()
+            // Whoever passes messages on passes on how their headers were written.
+            .preserve_header_case(true)
+            .handshake(io)
+            .await?;
         let driver = tokio::runtime::Handle::current().spawn(async move {
             // A failure reaches whoever reads the response's body; there is nobody else to tell.
             drop(connection.await);

@@ -44,13 +44,14 @@ impl MessageContent {
             // An assistant's message that only calls tools says nothing.
             Self::Text(text) if text.is_empty() => Vec::new(),
             Self::Text(text) => vec![Part::text(text)],
-            Self::Parts(parts) => parts.iter().map(ContentPart::to_part).collect(),
+            Self::Parts(parts) => parts.iter().map(ContentPart::to_record).collect(),
         }
     }
 }
 
 impl ContentPart {
-    fn to_part(&self) -> Part {
+    /// The part as a record keeps it. Reads every byte of a picture.
+    pub fn to_record(&self) -> Part {
         match self {
             Self::Text { text } => Part::text(text),
             Self::ImageUrl { image_url } => picture(&image_url.url),
@@ -184,7 +185,7 @@ mod tests {
             ContentPart::ImageUrl {
                 image_url: ImageUrl { url: url.into() },
             }
-            .to_part()
+            .to_record()
         };
         assert_eq!(
             part("data:image/png;base64,aGVsbG8="),

@@ -1,6 +1,7 @@
 //! Tables that align and fit the width.
 
 use crate::printer::Style;
+use std::borrow::Cow;
 
 /// Rows of cells below headings.
 #[derive(Debug, Default)]
@@ -11,7 +12,7 @@ pub(crate) struct Table {
 
 #[derive(Debug)]
 struct Column {
-    heading: &'static str,
+    heading: Cow<'static, str>,
     align: Align,
 }
 
@@ -33,18 +34,18 @@ impl Table {
     }
 
     /// Adds a column of text.
-    pub(crate) fn left(mut self, heading: &'static str) -> Self {
+    pub(crate) fn left(mut self, heading: impl Into<Cow<'static, str>>) -> Self {
         self.columns.push(Column {
-            heading,
+            heading: heading.into(),
             align: Align::Left,
         });
         self
     }
 
     /// Adds a column of numbers.
-    pub(crate) fn right(mut self, heading: &'static str) -> Self {
+    pub(crate) fn right(mut self, heading: impl Into<Cow<'static, str>>) -> Self {
         self.columns.push(Column {
-            heading,
+            heading: heading.into(),
             align: Align::Right,
         });
         self
@@ -102,7 +103,7 @@ impl Table {
                 let widest = cells.map(|cell| console::measure_text_width(cell)).max();
                 widest
                     .unwrap_or(0)
-                    .max(console::measure_text_width(column.heading))
+                    .max(console::measure_text_width(&column.heading))
             })
             .collect();
         let Some(limit) = width else { return widths };

@@ -194,6 +194,7 @@ fn speak_http1(stream: TcpStream, service: Marked, graceful: &GracefulShutdown) 
         .header_read_timeout(HEAD_LIMIT)
         .max_buf_size(HEAD_SIZE)
         .half_close(false)
+        .preserve_header_case(true)
         .serve_connection(TokioIo::new(stream), service);
     let serving = graceful.watch(serving);
     Handle::current().spawn(async move {

@@ -30,6 +30,7 @@ use guard::Guard;
 use llamatelemetry::LoadOptions;
 use llamatelemetry_settings::Settings;
 use llamatelemetry_telemetry::StoreConfig;
+use proxy::Records;
 use receiver::Receiver;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -61,6 +62,7 @@ pub(crate) struct Shared {
     pub(crate) guard: Guard,
     /// The store of this home; `None` where nothing is to be stored.
     pub(crate) stored: Option<Arc<Stored>>,
+    pub(crate) records: Records,
 }
 
 impl Gateway {
@@ -79,6 +81,10 @@ impl Gateway {
             fleet,
             guard,
             stored: stored.map(Arc::new),
+            records: Records {
+                sink: plan.options.sink.clone(),
+                content: plan.options.settings.telemetry.captures_content(),
+            },
         });
         let receiver = Receiver::start(serve, &shared).await;
         let door = Door::open(listener, route::routes(shared.clone()), Speaks::Http1)?;

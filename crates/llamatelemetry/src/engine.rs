@@ -1,7 +1,7 @@
 //! One model, loaded, ready to answer.
 
 use crate::body::Body;
-use crate::request::Request;
+use crate::request;
 use crate::{
     AnswerStream, Error, GenerateOptions, InferResult, LoadOptions, ServerManager, ToolRun,
 };
@@ -126,11 +126,8 @@ impl InferenceEngine {
         options: &GenerateOptions,
         content: impl FnOnce() -> Content,
     ) -> Result<AnswerStream, Error> {
-        let (server, sink) = (self.server.clone(), self.sink.clone());
         let content = self.capture_content.then(content);
-        Request::new(server, sink, body.endpoint(), options, content)
-            .send(body)
-            .await
+        request::ask(&self.server, self.sink.clone(), body, options, content).await
     }
 }
 

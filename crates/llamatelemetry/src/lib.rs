@@ -21,6 +21,7 @@
 //! | the same without an async runtime | [`blocking::InferenceEngine`] |
 //! | a tool's run in the trace of the answer that called it | [`InferenceEngine::tool_run`] |
 //! | a server and no engine | [`ServerManager`] |
+//! | the record of a request that you send yourself | [`Exchange`] |
 //! | spans on the console or over OTLP | [`setup_telemetry`] |
 //!
 //! Everything the engine needs is found, fetched or built when it is first used: a llama.cpp that
@@ -30,6 +31,7 @@ pub mod blocking;
 mod body;
 mod engine;
 mod error;
+mod exchange;
 mod failure;
 mod lifecycle;
 mod manager;
@@ -45,6 +47,7 @@ mod tool;
 
 pub use engine::InferenceEngine;
 pub use error::{Error, ErrorKind};
+pub use exchange::{Asked, End, Exchange};
 pub use llamatelemetry_api::{
     ApiError, ChatMessage, Client, ContentPart, Delta, Endpoints, ImageUrl, MessageContent,
     ToolCall,

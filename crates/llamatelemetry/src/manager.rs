@@ -111,17 +111,12 @@ impl ServerManager {
 
     /// The server that runs now, waiting for a restart that is under way.
     pub async fn live(self: &Arc<Self>) -> Result<Arc<LiveServer>, Error> {
-        self.running().await.map(|(live, _)| live)
-    }
-
-    /// The same, and whether there was something to wait for.
-    pub(crate) async fn running(self: &Arc<Self>) -> Result<(Arc<LiveServer>, bool), Error> {
         if let Some(live) = self.current() {
-            return Ok((live, false));
+            return Ok(live);
         }
         let server = Arc::clone(self);
         let waiting = move || Ok(server.supervisor.wait_running(RESTART_PATIENCE)?);
-        Ok((self.run_of(blocking(waiting).await?), true))
+        Ok(self.run_of(blocking(waiting).await?))
     }
 
     /// The run that there is now, if there is one.

@@ -1,7 +1,8 @@
 //! An answer on its way.
 
 use crate::error::Cause;
-use crate::request::{End, Request};
+use crate::exchange::{End, Exchange};
+use crate::request::fail;
 use crate::{Error, InferResult};
 use llamatelemetry_api::{AnswerStream as ApiStream, ApiError, Delta, ToolCall};
 use llamatelemetry_record::{FinishReason, Message, Part, RequestRecord, TraceContext};
@@ -15,7 +16,7 @@ const LAUNCH_LINE_PATIENCE: Duration = Duration::from_millis(50);
 
 /// An answer on its way. Dropping it cancels the request: the server frees the slot.
 pub struct AnswerStream {
-    request: Request,
+    exchange: Exchange,
     answer: ApiStream,
     text: String,
     reasoning: String,
@@ -23,9 +24,9 @@ pub struct AnswerStream {
 }
 
 impl AnswerStream {
-    pub(crate) fn new(request: Request, answer: ApiStream) -> Self {
+    pub(crate) fn new(exchange: Exchange, answer: ApiStream) -> Self {
         Self {
-            request,
+            exchange,
             answer,
             text: String::new(),
             reasoning: String::new(),
@@ -36,14 +37,14 @@ impl AnswerStream {
     /// The request's own span: the parent for what its answer causes, such as tool runs, and what
     /// a retry names in [`GenerateOptions::retry_of`](crate::GenerateOptions::retry_of).
     pub fn trace_context(&self) -> TraceContext {
-        self.request.context()
+        self.exchange.context()
     }
 
     /// The next piece of the answer; `None` once it is whole.
     pub async fn next(&mut self) -> Result<Option<Delta>, Error> {
         match self.answer.next().await {
             Ok(Some(delta)) => {
-                self.request.delta(self.answer.clock());
+                self.exchange.delta(self.answer.clock());
                 self.text.push_str(&delta.text);
                 self.reasoning.push_str(&delta.reasoning);
                 for piece in &delta.tool_calls {
@@ -53,10 +54,10 @@ impl AnswerStream {
             }
             Ok(None) => Ok(None),
             Err(error) => {
-                self.request.clock(self.answer.clock());
+                self.exchange.clock(self.answer.clock());
                 let observed = self.answer.observed();
                 let output = self.output();
-                Err(self.request.fail(error, observed, output).await)
+                Err(fail(&mut self.exchange, error, observed, output).await)
             }
         }
     }
@@ -64,24 +65,24 @@ impl AnswerStream {
     /// Reads what is left and returns the whole answer with its figures.
     pub async fn finish(mut self) -> Result<InferResult, Error> {
         while self.next().await?.is_some() {}
-        if self.request.recorded() {
+        if self.exchange.recorded() {
             // It failed before, and the caller was told; half an answer is not an answer.
-            let path = self.request.endpoint().path().into();
+            let path = self.exchange.endpoint().path().into();
             let broken = Cause::Request(ApiError::Broken { path, source: None });
-            return Err(Error::from(broken).of_request(self.request.context()));
+            return Err(Error::from(broken).of_request(self.exchange.context()));
         }
         if self.answer.observed().slot.is_none() {
-            let clock = self.answer.clock();
-            self.request.await_slot(clock, LAUNCH_LINE_PATIENCE).await;
+            self.exchange.clock(self.answer.clock());
+            self.exchange.await_slot(LAUNCH_LINE_PATIENCE).await;
         }
         let record = self.leave_record(None);
-        let energy = self.request.sink().energy(&record);
+        let energy = self.exchange.sink().energy(&record);
         let text = std::mem::take(&mut self.text);
         let reasoning = std::mem::take(&mut self.reasoning);
         let tool_calls = std::mem::take(&mut self.tool_calls);
         Ok(InferResult::new(
             &record,
-            self.request.context(),
+            self.exchange.context(),
             energy,
             text,
             reasoning,
@@ -92,9 +93,9 @@ impl AnswerStream {
     fn leave_record(&mut self, ended: Option<FinishReason>) -> Arc<RequestRecord> {
         let mut observed = self.answer.observed();
         observed.finish_reason = ended.or(observed.finish_reason);
-        self.request.clock(self.answer.clock());
+        self.exchange.clock(self.answer.clock());
         let output = self.output();
-        self.request.leave_record(End {
+        self.exchange.end(End {
             observed,
             failure: None,
             exit: None,
@@ -104,7 +105,7 @@ impl AnswerStream {
 
     /// The answer so far, if content is captured.
     fn output(&self) -> Option<Message> {
-        if !self.request.captures_content() {
+        if !self.exchange.captures_content() {
             return None;
         }
         let mut parts = Vec::new();
@@ -127,7 +128,7 @@ impl AnswerStream {
 
 impl Drop for AnswerStream {
     fn drop(&mut self) {
-        if !self.request.recorded() && !self.request.failing() {
+        if !self.exchange.recorded() && !self.exchange.failing() {
             self.leave_record(Some(FinishReason::Cancelled));
         }
     }
@@ -136,8 +137,8 @@ impl Drop for AnswerStream {
 impl fmt::Debug for AnswerStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AnswerStream")
-            .field("endpoint", &self.request.endpoint())
-            .field("trace_id", &self.request.context().trace_id)
+            .field("endpoint", &self.exchange.endpoint())
+            .field("trace_id", &self.exchange.context().trace_id)
             .finish_non_exhaustive()
     }
 }

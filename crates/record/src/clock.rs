@@ -85,6 +85,17 @@ impl PhaseClock {
         }
     }
 
+    /// A clock that started at the same moment and has seen nothing yet.
+    #[must_use]
+    pub fn started_like(&self) -> Self {
+        Self {
+            headers: None,
+            first_delta: None,
+            last_delta: None,
+            ..*self
+        }
+    }
+
     /// When the request was sent, by the wall clock.
     pub fn sent_at(&self) -> SystemTime {
         self.sent_at

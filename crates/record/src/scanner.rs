@@ -22,6 +22,7 @@ pub struct StreamScanner {
     body: Vec<u8>,
     /// The answer is larger than what is kept; the rest is not looked at.
     overflown: bool,
+    deltas: u64,
     finished: bool,
     failed_at: Option<Instant>,
     gathered: Gathered,
@@ -65,6 +66,7 @@ impl StreamScanner {
             decoder: SseDecoder::default(),
             body: Vec::new(),
             overflown: false,
+            deltas: 0,
             finished: false,
             failed_at: None,
             gathered: Gathered::default(),
@@ -104,7 +106,10 @@ impl StreamScanner {
     pub fn event(&mut self, data: &[u8], at: Instant) {
         match dialect::event(self.endpoint, data, &mut self.gathered) {
             Sign::Nothing => {}
-            Sign::Delta => self.clock.delta(at),
+            Sign::Delta => {
+                self.clock.delta(at);
+                self.deltas += 1;
+            }
             Sign::Finish => {
                 self.clock.delta(at);
                 self.finished = true;
@@ -118,6 +123,11 @@ impl StreamScanner {
     /// The clock so far.
     pub fn clock(&self) -> &PhaseClock {
         &self.clock
+    }
+
+    /// Events so far that carried text, reasoning or part of a tool call: about as many as tokens.
+    pub fn deltas(&self) -> u64 {
+        self.deltas
     }
 
     /// Whether the stream's closing event was seen.

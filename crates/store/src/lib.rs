@@ -22,23 +22,20 @@ mod file;
 mod folder;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
-mod inspect;
 mod journal;
 mod otlp;
-mod purge;
 mod query;
 mod reader;
 mod rollup;
-mod tail;
 mod writer;
 
 pub use block::Signal;
 pub use compact::{Compacted, Retention, compact};
 pub use error::StoreError;
-pub use inspect::files_holding;
-pub use otlp::rows;
-pub use purge::{Purge, Purged, purge};
-pub use query::{Condition, Found, Literal, Query, Sums};
-pub use reader::{Reader, Snapshot};
-pub use rollup::{Histogram, Rollup, RollupKey, Rollups, TotalKey, Totals};
+pub use query::{
+    Attribute, Batch, Condition, Content, Found, Literal, NumberColumn, Query, TextColumn, Texts,
+    column,
+};
+pub use reader::{Part, Reader, Snapshot};
+pub use rollup::{Histogram, Rollup, RollupKey, Rollups};
 pub use writer::Writer;

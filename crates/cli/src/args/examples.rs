@@ -166,6 +166,17 @@ Examples:
 
 What is imported twice lies in the store twice.";
 
+pub(super) const TRACE_SQL: &str = "\
+Examples:
+  llt trace sql \"SELECT model, count(*), avg(duration_ns) / 1e6 AS ms FROM spans
+                 WHERE operation = 'chat' GROUP BY model\"
+  llt trace sql \"SELECT trace_id, ttft_ns FROM spans ORDER BY start_time_unix_nano DESC LIMIT 5\"
+  llt trace sql --timeout 30s --csv < question.sql > answer.csv
+  llt trace sql --views
+
+SQLite's SQL over views of the store (docs/sql.md); it only reads. What is not known is NULL.
+--json prints one row a line.";
+
 pub(super) const TRACE_CHECK: &str = "\
 Examples:
   llt trace check                               what was stored in the last hour
@@ -177,17 +188,6 @@ Examples:
 
 Exit code 1 if a rule of level violation is broken. With --json each finding is one line of JSON,
 and a last line says how much was checked.";
-
-pub(super) const TRACE_PURGE: &str = "\
-Examples:
-  llt trace purge 0af76519                      one trace, with its log records
-  llt trace purge --conversation c1 --dry-run
-  llt trace purge --attribute session.id=s7 --yes
-  llt trace purge --older-than 30d --yes        spans, metrics and logs
-  llt trace purge --all
-
-Every file that holds any of it is written anew without it. Traces go whole, also of programs that
-write now. Exit code 1 if a damaged file may still hold some of it; it is named.";
 
 pub(super) const METRICS: &str = "\
 Examples:

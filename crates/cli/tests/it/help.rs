@@ -66,7 +66,6 @@ pub(crate) const COMMANDS: &[&str] = &[
     "trace export",
     "trace import",
     "trace check",
-    "trace purge",
     "metrics",
     "logs",
     "gpu",

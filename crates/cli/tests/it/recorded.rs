@@ -1,4 +1,4 @@
-//! `llt trace list|show|export|import|purge`, `llt metrics` and `llt logs` on a store with known rows.
+//! `llt trace list|show|export|import`, `llt metrics` and `llt logs` on a store with known rows.
 
 use crate::llt::{Llt, assert_ran, assert_text};
 
@@ -232,6 +232,69 @@ fn ids_that_name_no_one_trace() {
 }
 
 #[test]
+fn the_store_answers_sql() {
+    let llt = stored();
+    let sql = "SELECT model, count(*) AS requests, sum(output_tokens) AS tokens FROM spans
+               WHERE operation = 'chat' GROUP BY model";
+    assert_ran!(llt.run(&["trace", "sql", sql]));
+    let ran = llt.run_with_input(&["trace", "sql", "--csv", "--timeout", "1m"], sql);
+    assert_eq!(
+        ran.stdout,
+        "model,requests,tokens\nsmollm2,2,48\n",
+        "{}",
+        ran.text()
+    );
+    let sql = "SELECT trace_id, cached_tokens, attributes FROM spans WHERE status = 'error'";
+    let row = llt.run(&["trace", "sql", "--json", sql]).json();
+    assert_eq!(row["trace_id"], FAILED);
+    assert_eq!(row["cached_tokens"], serde_json::Value::Null);
+    assert_eq!(row["attributes"]["error.type"], "server_error");
+    for wrong in [
+        "SELECT *\n  FROM span",
+        "DROP TABLE spans",
+        "ATTACH 'x' AS y",
+    ] {
+        assert_ran!(llt.run(&["trace", "sql", wrong]));
+    }
+    let views = llt.run(&["trace", "sql", "--views"]).stdout;
+    assert!(views.contains("spans: ") && views.contains("duration_ns"));
+}
+
+#[test]
+fn a_question_in_sql_can_be_stopped() {
+    let llt = stored();
+    let endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c";
+    let ran = llt.run(&["trace", "sql", "--timeout", "100ms", "--csv", "-q", endless]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("no answer within"), "{}", ran.stderr);
+    // A reader that is gone has seen enough.
+    let mut child = llt
+        .command(&["trace", "sql", "--csv", endless])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut begun = [0; 4];
+    let mut out = child.stdout.take().unwrap();
+    std::io::Read::read_exact(&mut out, &mut begun).unwrap();
+    drop(out);
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    // Ctrl-C ends it as shells expect.
+    let mut child = llt
+        .command(&["trace", "sql", "--csv", endless])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = child.stdout.take().unwrap();
+    std::io::Read::read_exact(&mut out, &mut begun).unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    std::io::copy(&mut out, &mut std::io::sink()).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+#[test]
 fn what_is_exported_and_imported_exports_alike() {
     let llt = stored();
     let all = ["trace", "export", "--signal", "all"];
@@ -268,38 +331,6 @@ fn the_store_is_checked_without_a_file() {
     assert_eq!(last["checked"]["spans"], 5);
     assert_eq!(last["checked"]["points"], 4);
     assert_eq!(last["checked"]["logs"], 2);
-}
-
-#[test]
-fn what_is_purged_is_in_no_file() {
-    let llt = stored();
-    let store = llt.home.home().store();
-    let holding = |text: &str| {
-        let files = llamatelemetry_store::files_holding(&store, text.as_bytes());
-        files.unwrap().len()
-    };
-    assert!(holding("slot 0 works") > 0);
-    // Nobody is there to be asked.
-    let ran = llt.run(&["trace", "purge", CHAT]);
-    assert_eq!(ran.code, Some(2), "{}", ran.text());
-    let ran = llt.run(&["trace", "purge"]);
-    assert_eq!(ran.code, Some(2), "{}", ran.text());
-    let dry = ["trace", "purge", "0af76519", "--dry-run", "--json"];
-    let json = llt.run(&dry).json();
-    assert_eq!((&json["spans"], &json["logs"]), (&4.into(), &1.into()));
-    assert!(holding("slot 0 works") > 0);
-    let ran = llt.run(&["trace", "purge", "0af76519", "--yes"]);
-    assert_eq!(ran.code, Some(0), "{}", ran.text());
-    let said = "removed 4 spans of 1 trace, 0 metric points, 1 log record; ";
-    assert!(ran.stderr.starts_with(said), "{}", ran.stderr);
-    assert_eq!(holding("slot 0 works"), 0);
-    assert!(holding("out of memory") > 0);
-    let ran = llt.run(&["trace", "purge", "--older-than", "0s", "--yes"]);
-    let said = "removed 1 span of 1 trace, 4 metric points, 1 log record; ";
-    assert!(ran.stderr.starts_with(said), "{}", ran.stderr);
-    assert_eq!(holding("out of memory"), 0);
-    let ran = llt.run(&["trace", "purge", "--all", "--yes"]);
-    assert_eq!(ran.stderr, "nothing that is stored meets all of that\n");
 }
 
 #[test]

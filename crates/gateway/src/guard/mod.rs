@@ -15,10 +15,10 @@ pub(crate) use principal::Principal;
 
 use crate::Shared;
 use crate::door::Peer;
-use crate::refusal::Refusal;
+use crate::refusal::{Dialect, Refusal};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use host::Hosts;
 use http::{HeaderValue, StatusCode, header};
 use keys::{Asked, KeyRing, X_API_KEY};
@@ -94,9 +94,10 @@ pub(crate) async fn check(
     next: Next,
 ) -> Response {
     let rules = shared.guard.rules();
+    let dialect = Dialect::of_path(request.uri().path());
     let caller = match rules.caller(&request) {
         Ok(caller) => caller,
-        Err(refusal) => return refusal.into_response(),
+        Err(refusal) => return refusal.respond(dialect),
     };
     let preflight = caller.preflight(request.method(), request.headers());
     let (mut response, answered_here) = if let Some(told) = preflight {
@@ -111,7 +112,7 @@ pub(crate) async fn check(
                 (next.run(request).await, false)
             }
             Err(refusal) => {
-                let mut response = refusal.into_response();
+                let mut response = refusal.respond(dialect);
                 let scheme = HeaderValue::from_static("Bearer");
                 response
                     .headers_mut()
@@ -148,11 +149,11 @@ impl Rules {
             Asked::Unknown => "this API key is not known",
             Asked::Expired => "the time of this API key is over",
         };
-        Err(Refusal {
-            status: StatusCode::UNAUTHORIZED,
-            kind: "authentication_error",
-            message: message.to_owned(),
-        })
+        Err(Refusal::new(
+            StatusCode::UNAUTHORIZED,
+            "authentication_error",
+            message,
+        ))
     }
 }
 
@@ -166,9 +167,5 @@ fn peer(request: &Request) -> Peer {
 }
 
 fn forbidden(message: String) -> Refusal {
-    Refusal {
-        status: StatusCode::FORBIDDEN,
-        kind: "permission_error",
-        message,
-    }
+    Refusal::new(StatusCode::FORBIDDEN, "permission_error", message)
 }

@@ -32,10 +32,10 @@ impl Principal {
         if self.allows(model) {
             return Ok(());
         }
-        Err(Refusal {
-            status: StatusCode::FORBIDDEN,
-            kind: "permission_error",
-            message: format!("this key may not use the model `{model}`"),
-        })
+        Err(Refusal::new(
+            StatusCode::FORBIDDEN,
+            "permission_error",
+            format!("this key may not use the model `{model}`"),
+        ))
     }
 }

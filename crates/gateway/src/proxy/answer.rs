@@ -1,0 +1,264 @@
+//! An answer's body on its way to the client.
+
+use super::timing::{SERVER_TIMING, Timings};
+use super::torn::Torn;
+use super::watch::Watch;
+use crate::fleet::Lease;
+use crate::refusal::{Dialect, Refusal};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use llamatelemetry::ApiError;
+use llamatelemetry::server::Exit;
+use llamatelemetry_api::transport::{Connection, Pool};
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+/// An answer's body. Pieces are handed on as they come and as fast as the client takes them, so
+/// that a slow client slows its server and fills no memory. Dropping it closes the connection to
+/// the server, which frees the slot.
+pub(super) struct Answer {
+    state: State,
+    /// Pieces that are here and not yet taken.
+    ready: VecDeque<Frame<Bytes>>,
+    watch: Option<Watch>,
+    dialect: Dialect,
+    path: String,
+    /// Holds the piece of an event whose rest is not here yet; only of a stream of events.
+    torn: Option<Torn>,
+    /// Whether the client wants to know at the end where the time went.
+    trailer: bool,
+}
+
+/// What still comes from the server.
+enum State {
+    Passing(Upstream),
+    /// It broke; the reason is being looked for.
+    Breaking(
+        Pin<Box<dyn Future<Output = Option<Exit>> + Send>>,
+        Option<hyper::Error>,
+    ),
+    Over,
+}
+
+struct Upstream {
+    body: Incoming,
+    connection: Connection,
+    pool: Arc<Pool>,
+    lease: Lease,
+}
+
+impl Answer {
+    pub(super) fn new(
+        body: Incoming,
+        connection: Connection,
+        lease: Lease,
+        watch: Option<Watch>,
+        (dialect, path): (Dialect, String),
+        streamed: bool,
+    ) -> Self {
+        let pool = lease.run().client().pool().clone();
+        let mut answer = Self {
+            state: State::Passing(Upstream {
+                body,
+                connection,
+                pool,
+                lease,
+            }),
+            ready: VecDeque::new(),
+            watch,
+            dialect,
+            path,
+            torn: streamed.then(Torn::default),
+            trailer: false,
+        };
+        answer.look_for_end();
+        answer
+    }
+
+    /// Announces that the times follow the body.
+    pub(super) fn add_trailer(&mut self, headers: &mut HeaderMap) {
+        self.trailer = true;
+        headers.append(header::TRAILER, SERVER_TIMING.into());
+    }
+
+    /// Reads the whole answer, and says where the time went. Until then nothing was passed on, so
+    /// that a server that dies meanwhile still makes an honest refusal.
+    pub(super) async fn hold(&mut self) -> Result<Timings, Refusal> {
+        let timings = loop {
+            match poll_fn(|context| self.poll_upstream(context)).await {
+                Step::More => {}
+                Step::Ended(timings) => break timings,
+                Step::Broken(exit, _) => return Err(refusal(exit, &self.path)),
+            }
+        };
+        Ok(timings)
+    }
+
+    /// Takes the next piece from the server.
+    fn poll_upstream(&mut self, context: &mut Context<'_>) -> Poll<Step> {
+        match &mut self.state {
+            State::Over => Poll::Ready(Step::Ended(Timings::default())),
+            State::Breaking(reason, error) => {
+                let exit = ready!(reason.as_mut().poll(context));
+                let error = error.take();
+                self.state = State::Over;
+                Poll::Ready(Step::Broken(exit, error))
+            }
+            State::Passing(upstream) => {
+                match ready!(Pin::new(&mut upstream.body).poll_frame(context)) {
+                    Some(Ok(frame)) => {
+                        self.take(frame);
+                        Poll::Ready(self.look_for_end())
+                    }
+                    None => Poll::Ready(self.end()),
+                    Some(Err(error)) => {
+                        self.break_off(error);
+                        self.poll_upstream(context)
+                    }
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, frame: Frame<Bytes>) {
+        let bytes = match frame.into_data() {
+            Ok(bytes) => bytes,
+            Err(trailers) => return self.ready.push_back(trailers),
+        };
+        if let Some(watch) = &mut self.watch {
+            watch.piece(&bytes);
+        }
+        match &mut self.torn {
+            Some(torn) => torn.push(bytes, &mut self.ready),
+            None => self.ready.push_back(Frame::data(bytes)),
+        }
+    }
+
+    /// A body of known length is over with its last piece.
+    fn look_for_end(&mut self) -> Step {
+        match &self.state {
+            State::Passing(upstream) if upstream.body.is_end_stream() => self.end(),
+            _ => Step::More,
+        }
+    }
+
+    /// The answer is whole: the connection is kept, the record is left.
+    fn end(&mut self) -> Step {
+        let State::Passing(upstream) = mem::replace(&mut self.state, State::Over) else {
+            return Step::More;
+        };
+        upstream.pool.keep(upstream.connection);
+        if let Some(torn) = &mut self.torn {
+            torn.flush(&mut self.ready);
+        }
+        let timings = self.watch.take().map(|mut watch| watch.ended());
+        let timings = timings.unwrap_or_default();
+        if self.trailer {
+            self.push_trailer(&timings);
+        }
+        Step::Ended(timings)
+    }
+
+    /// After the body, beside what the server itself may have sent there.
+    fn push_trailer(&mut self, timings: &Timings) {
+        let of_server = self.ready.pop_back_if(|frame| frame.is_trailers());
+        let of_server = of_server.and_then(|frame| frame.into_trailers().ok());
+        let mut trailers = of_server.unwrap_or_default();
+        timings.state(&mut trailers);
+        self.ready.push_back(Frame::trailers(trailers));
+    }
+
+    /// The server broke off: looks for the reason.
+    fn break_off(&mut self, error: hyper::Error) {
+        let watch = self.watch.take();
+        let path = self.path.clone();
+        let State::Passing(Upstream { lease, .. }) = mem::replace(&mut self.state, State::Over)
+        else {
+            return;
+        };
+        let reason = async move {
+            match watch {
+                Some(watch) => {
+                    let broken = ApiError::Broken { path, source: None };
+                    watch.broke(broken).await
+                }
+                None => lease.run().process().exit(),
+            }
+        };
+        self.state = State::Breaking(Box::pin(reason), Some(error));
+    }
+}
+
+/// What was heard of the server.
+enum Step {
+    /// Something, and more is to come.
+    More,
+    /// The end of the answer.
+    Ended(Timings),
+    /// It broke off; how the server ended, if it did.
+    Broken(Option<Exit>, Option<hyper::Error>),
+}
+
+/// What a client is told whose server broke off.
+fn refusal(exit: Option<Exit>, path: &str) -> Refusal {
+    let reason = exit.map_or_else(
+        || {
+            let path = path.to_owned();
+            ApiError::Broken { path, source: None }.to_string()
+        },
+        |exit| exit.to_string(),
+    );
+    Refusal::new(StatusCode::BAD_GATEWAY, "server_error", reason)
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        loop {
+            if let Some(frame) = self.ready.pop_front() {
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            if matches!(self.state, State::Over) {
+                return Poll::Ready(None);
+            }
+            match ready!(self.poll_upstream(context)) {
+                Step::More | Step::Ended(_) => {}
+                // What is torn stays behind: the event that says so must begin on a line of its own.
+                Step::Broken(exit, _) if self.torn.is_some() => {
+                    let event = refusal(exit, &self.path).event(self.dialect);
+                    self.ready.push_back(Frame::data(event));
+                }
+                Step::Broken(_, Some(error)) => return Poll::Ready(Some(Err(error))),
+                Step::Broken(_, None) => return Poll::Ready(None),
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.state, State::Over) && self.ready.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.state {
+            State::Passing(upstream) if self.ready.is_empty() && self.torn.is_none() => {
+                upstream.body.size_hint()
+            }
+            State::Over if !self.ready.iter().any(Frame::is_trailers) => {
+                let data = self.ready.iter().filter_map(Frame::data_ref);
+                SizeHint::with_exact(data.map(|bytes| bytes.len() as u64).sum())
+            }
+            _ => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Passing a request on, and its answer back: original bytes both ways.
+//!
+//! [`forward`] reads a request's body whole, leases a server, sends the request and hands the
+//! answer on as it comes. What the record needs is read beside the bytes: of the request by
+//! [`question`], of the answer by [`watch`].
+
+mod answer;
+mod content;
+mod endpoint;
+mod headers;
+mod question;
+mod slot_file;
+mod timing;
+mod torn;
+mod watch;
+
+use crate::Shared;
+use crate::fleet::{FleetError, Lease};
+use crate::guard::Principal;
+use crate::refusal::{Dialect, Refusal};
+use answer::Answer;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use bytes::Bytes;
+use endpoint::Target;
+use headers::RequestId;
+use http::request::Parts;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use llamatelemetry::Exchange;
+use llamatelemetry_api::ApiError;
+use llamatelemetry_api::transport::Sent;
+use llamatelemetry_record::Sink;
+use question::Question;
+use std::fmt;
+use std::sync::Arc;
+use watch::Watch;
+
+/// Bytes that a request's body may have.
+const BODY_LIMIT: usize = 64 << 20;
+/// Whole answers up to so many bytes are read to their end before their head is passed on, which
+/// then tells their times. llama-server sends head and body of such answers at once.
+const HELD: u64 = 256 << 10;
+
+/// Where records go and what they may hold.
+pub(crate) struct Records {
+    pub(crate) sink: Arc<dyn Sink>,
+    /// Whether they hold what was said.
+    pub(crate) content: bool,
+}
+
+impl fmt::Debug for Records {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Records")
+            .field("content", &self.content)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Passes a request on to the server of the model that it names.
+pub(crate) async fn forward(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response {
+    let (mut head, body) = request.into_parts();
+    let principal = head.extensions.remove();
+    let principal = principal.unwrap_or_else(Principal::anyone);
+    let target = Target::of(&head.method, head.uri.path());
+    let id = RequestId::of(&head.headers);
+    let mut response = match pass_on(&shared, &target, &principal, head, body).await {
+        Ok(response) => response,
+        Err(refusal) => refusal.respond(target.dialect),
+    };
+    id.name(response.headers_mut());
+    response
+}
+
+async fn pass_on(
+    shared: &Shared,
+    target: &Target,
+    principal: &Principal,
+    head: Parts,
+    body: Body,
+) -> Result<Response, Refusal> {
+    if head.method == Method::CONNECT {
+        return Err(Refusal::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "invalid_request_error",
+            "this is no tunnel",
+        ));
+    }
+    let body = collect(body).await;
+    let whole = body.clone().unwrap_or_default();
+    let question = Question::read(&whole);
+    let model = question.model.clone();
+    let mut exchange = target.endpoint.map(|endpoint| {
+        let asked = question.asked(&head.headers, &whole, endpoint, shared);
+        Exchange::begin(shared.records.sink.clone(), endpoint, asked)
+    });
+    let leased = async {
+        let body = body?;
+        slot_file::check(&head, &body)?;
+        let lease = shared.fleet.lease(model.as_deref()).await?;
+        principal.check_model(&lease.server().model().name)?;
+        Ok(lease)
+    };
+    let lease = match leased.await {
+        Ok(leased) => leased,
+        Err(refusal) => {
+            if let Some(exchange) = &mut exchange {
+                refuse(exchange, &refusal);
+            }
+            return Err(refusal);
+        }
+    };
+    let clock = exchange.as_mut().map(|exchange| {
+        exchange.served_by(lease.server());
+        exchange.sent_to(lease.run())
+    });
+    let takes_trailers = headers::takes_trailers(&head.headers);
+    let asked = (target.dialect, head.uri.path().to_owned());
+    let request = passed(head, whole, &lease, exchange.as_ref());
+    match lease.run().client().pool().send(request).await {
+        Ok(sent) => {
+            let watch = exchange.zip(clock);
+            let watch = watch.map(|(exchange, clock)| Watch::new(exchange, clock, &sent));
+            answer(sent, watch, lease, asked, takes_trailers).await
+        }
+        Err(error) => Err(broken(error, exchange, &lease).await),
+    }
+}
+
+/// The request as the server gets it.
+fn passed(
+    head: Parts,
+    body: Bytes,
+    lease: &Lease,
+    exchange: Option<&Exchange>,
+) -> Request<Full<Bytes>> {
+    let mut passed = Request::new(Full::new(body));
+    *passed.method_mut() = head.method;
+    // A client may send the whole address; a server wants the path alone.
+    *passed.uri_mut() = match head.uri.path_and_query() {
+        Some(path) => path.clone().into(),
+        None => head.uri,
+    };
+    *passed.headers_mut() = headers::to_server(head.headers, exchange);
+    lease.run().client().authorize(passed.headers_mut());
+    // They hold how the names of its headers were written.
+    *passed.extensions_mut() = head.extensions;
+    passed
+}
+
+/// The answer's head is here: makes the response whose body is the rest of it.
+async fn answer(
+    sent: Sent,
+    watch: Option<Watch>,
+    lease: Lease,
+    asked: (Dialect, String),
+    takes_trailers: bool,
+) -> Result<Response, Refusal> {
+    let Sent {
+        response,
+        connection,
+        ..
+    } = sent;
+    let (mut head, body) = response.into_parts();
+    headers::to_client(&mut head.headers);
+    let streamed = headers::is_stream(&head.headers);
+    let short = headers::length(&head.headers).is_some_and(|length| length <= HELD);
+    let held = !streamed && short && watch.is_some();
+    let trailed = streamed && takes_trailers && watch.is_some();
+    let begun = watch.as_ref().filter(|_| streamed).map(Watch::begun);
+    let mut answer = Answer::new(body, connection, lease, watch, asked, streamed);
+    let timings = if held {
+        Some(answer.hold().await?)
+    } else {
+        begun
+    };
+    if let Some(timings) = &timings {
+        timings.state(&mut head.headers);
+    }
+    if trailed {
+        answer.add_trailer(&mut head.headers);
+    }
+    Ok(Response::from_parts(head, Body::new(answer)))
+}
+
+/// No answer came.
+async fn broken(error: ApiError, exchange: Option<Exchange>, lease: &Lease) -> Refusal {
+    let exit = match exchange {
+        Some(mut exchange) => {
+            let observed = exchange.unanswered(None).observed;
+            exchange.fail(&error, observed, None).await
+        }
+        None => lease.run().process().exit(),
+    };
+    let reason = exit.map(|exit| exit.to_string());
+    Refusal::new(
+        StatusCode::BAD_GATEWAY,
+        "server_error",
+        reason.unwrap_or_else(|| error.to_string()),
+    )
+}
+
+/// The request is not passed on: that is its record.
+fn refuse(exchange: &mut Exchange, refusal: &Refusal) {
+    let end = exchange.unanswered(Some(refusal.failure()));
+    exchange.end(end);
+}
+
+async fn collect(body: Body) -> Result<Bytes, Refusal> {
+    match Limited::new(body, BODY_LIMIT).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(Refusal::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "payload_too_large",
+            format!("the body has more than {BODY_LIMIT} bytes"),
+        )),
+        Err(error) => Err(Refusal::new(
+            StatusCode::BAD_REQUEST,
+            "invalid_request_error",
+            format!("the body broke off: {error}"),
+        )),
+    }
+}
+
+impl From<FleetError> for Refusal {
+    fn from(error: FleetError) -> Self {
+        let (status, kind) = match error {
+            FleetError::Unknown { .. } => (StatusCode::NOT_FOUND, "not_found_error"),
+            FleetError::Empty | FleetError::Down(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable_error")
+            }
+        };
+        Self::new(status, kind, error.to_string())
+    }
+}
