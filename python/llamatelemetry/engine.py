@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 from ._context import traceparent
 from ._native import Engine, InferResult, Stream
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncInferenceEngine", "InferenceEngine", "load"]
 
-Messages = str | Sequence[Mapping[str, Any]] if TYPE_CHECKING else Any
+Messages = Union[str, Sequence[Mapping[str, Any]]]
+"""One text of the user's, or messages with ``role`` and ``content``."""
 
 
 def _options(given: dict[str, Any]) -> dict[str, Any]:

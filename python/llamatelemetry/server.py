@@ -68,7 +68,7 @@ class ServerManager:
     def openai(self) -> Any:
         """OpenAI's own client for this server (the extra ``openai``)."""
         try:
-            from openai import OpenAI
+            from openai import OpenAI  # type: ignore[import-not-found, unused-ignore]
         except ImportError:
             from .errors import NotAvailableError
 

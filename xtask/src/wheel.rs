@@ -53,7 +53,8 @@ impl Installed {
     pub(crate) fn check_types(&self, project: &Project) -> Result<()> {
         run(self
             .away(project)
-            .args(["-m", "mypy", "--strict", "--no-error-summary"])
+            .args(["-m", "mypy", "--strict", "--no-error-summary", "--config-file"])
+            .arg(project.root.join("python/pyproject.toml"))
             .args(["--package", "llamatelemetry"]))?;
         run(self
             .away(project)

@@ -14,7 +14,7 @@ pub(crate) fn to_python<'py>(
     py: Python<'py>,
     document: &impl Serialize,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let text = serde_json::to_string(document).map_err(invalid)?;
+    let text = serde_json::to_string(document).map_err(|problem| invalid(&problem))?;
     LOADS.import(py, "json", "loads")?.call1((text,))
 }
 
@@ -24,9 +24,9 @@ pub(crate) fn from_python<T: DeserializeOwned>(value: &Bound<'_, PyAny>) -> PyRe
     options.set_item("ensure_ascii", false)?;
     let dumps = DUMPS.import(value.py(), "json", "dumps")?;
     let text: String = dumps.call((value,), Some(&options))?.extract()?;
-    serde_json::from_str(&text).map_err(invalid)
+    serde_json::from_str(&text).map_err(|problem| invalid(&problem))
 }
 
-fn invalid(error: serde_json::Error) -> PyErr {
+fn invalid(error: &serde_json::Error) -> PyErr {
     pyo3::exceptions::PyValueError::new_err(error.to_string())
 }

@@ -2,7 +2,7 @@
 
 use crate::{error, options, progress};
 use llamatelemetry::Error;
-use llamatelemetry::models::{self, LocalModel, ModelError};
+use llamatelemetry::models::{self, LocalModel};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -14,8 +14,12 @@ fn row(model: &LocalModel) -> Row {
     (model.name.clone(), model.path.display().to_string(), size)
 }
 
-fn raised(problem: ModelError) -> PyErr {
-    error::raised(&Error::from(problem))
+/// Runs it without the interpreter's lock.
+fn detached<T: Send>(
+    py: Python<'_>,
+    look: impl FnOnce() -> Result<T, Error> + Send,
+) -> PyResult<T> {
+    py.detach(look).map_err(|problem| error::raised(&problem))
 }
 
 /// Every model on this machine.
@@ -26,7 +30,7 @@ pub(crate) fn list_models(
     settings: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Vec<Row>> {
     let settings = options::settings(settings)?;
-    let found = py.detach(|| models::list(&settings)).map_err(raised)?;
+    let found = detached(py, || Ok(models::list(&settings)?))?;
     Ok(found.iter().map(|found| row(&found.model)).collect())
 }
 
@@ -39,9 +43,7 @@ pub(crate) fn find_model(
     settings: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Row> {
     let settings = options::settings(settings)?;
-    let found = py
-        .detach(|| models::find(name, &settings))
-        .map_err(raised)?;
+    let found = detached(py, || Ok(models::find(name, &settings)?))?;
     Ok(row(&found))
 }
 
@@ -56,8 +58,6 @@ pub(crate) fn ensure_model(
 ) -> PyResult<Row> {
     let settings = options::settings(settings)?;
     let listener = progress::listener(progress);
-    let found = py
-        .detach(|| models::ensure(name, &settings, &listener))
-        .map_err(raised)?;
+    let found = detached(py, || Ok(models::ensure(name, &settings, &listener)?))?;
     Ok(row(&found))
 }

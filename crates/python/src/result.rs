@@ -12,6 +12,10 @@ use std::fmt::Write as _;
 pub(crate) struct InferResult(sdk::InferResult);
 
 /// Tokens, counted by the server.
+#[expect(
+    clippy::struct_field_names,
+    reason = "the names that every client of such an API knows"
+)]
 #[pyclass(frozen, get_all, module = "llamatelemetry")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Usage {
