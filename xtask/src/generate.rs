@@ -45,11 +45,6 @@ const PARTS: &[Part] = &[
         text: |_| Ok(phases()),
     },
     Part {
-        file: "docs/api.md",
-        name: "endpoints",
-        text: |_| Ok(llamatelemetry_api::routes::reference()),
-    },
-    Part {
         file: "docs/conventions.md",
         name: "own attributes",
         text: conventions::own_attributes,

@@ -23,6 +23,7 @@ mod python;
 mod targets;
 mod test;
 mod testbed;
+mod wheel;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};

@@ -4,7 +4,7 @@
 use std::fmt;
 
 /// The HTTP method of an endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     /// `GET`
     Get,
@@ -174,37 +174,3 @@ pub const NOT_HERE: &[(&str, &str)] = &[(
     "/cors-proxy",
     "fetches other sites for the server's own web page; off unless asked for",
 )];
-
-/// The list as a table of the documentation.
-pub fn reference() -> String {
-    let mut lines = vec![
-        "| endpoint | method of `Endpoints` | streams | needs | test |".to_owned(),
-        "|---|---|---|---|---|".to_owned(),
-    ];
-    let code = |name: &str| format!("`{name}`");
-    for route in ROUTES {
-        let mut endpoint = code(&format!("{} {}", route.method, route.path));
-        for alias in route.aliases {
-            endpoint.push_str(", ");
-            endpoint.push_str(&code(alias));
-        }
-        // `resume` and the router's events have no whole form.
-        let only_streams = route.streams == Some(route.name);
-        let streams = route.streams.filter(|_| !only_streams);
-        let cut = route.streams.map(|name| format!("{name}_cut"));
-        let tests = [Some(route.name), streams, cut.as_deref()];
-        let tests: Vec<_> = tests.into_iter().flatten().map(code).collect();
-        lines.push(format!(
-            "| {endpoint} | {} | {} | {} | {} |",
-            code(route.name),
-            match streams {
-                Some(name) => code(name),
-                None if only_streams => "always".to_owned(),
-                None => String::new(),
-            },
-            route.needs,
-            tests.join(", "),
-        ));
-    }
-    lines.join("\n")
-}

@@ -1,7 +1,6 @@
 //! Ctrl-C and SIGTERM while something runs.
 
 use std::fmt;
-use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The work was stopped from outside.
@@ -64,32 +63,5 @@ impl Interrupts {
             done = work => Ok(done),
             stopped = self.next() => Err(stopped),
         }
-    }
-}
-
-/// Does work that blocks, on this thread. A signal has `stop` called, once; the work is expected to
-/// end then.
-pub(crate) fn stopping<T>(
-    stop: impl FnOnce() + Send + 'static,
-    work: impl FnOnce() -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let mut interrupts = runtime.block_on(async { Interrupts::listen() })?;
-    let (done, waiting) = tokio::sync::oneshot::channel::<()>();
-    let listening = std::thread::Builder::new()
-        .name("interrupts".to_owned())
-        .spawn(move || {
-            runtime.block_on(async {
-                let stopped = interrupts.unless(waiting).await.err()?;
-                stop();
-                Some(stopped)
-            })
-        })?;
-    let outcome = work();
-    // Who listens ends when this is gone.
-    drop(done);
-    match listening.join() {
-        Ok(Some(stopped)) => Err(stopped.into()),
-        _ => outcome,
     }
 }

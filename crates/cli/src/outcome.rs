@@ -8,7 +8,6 @@ use llamatelemetry::runtime::{Attempt, RuntimeError, Verdict};
 use llamatelemetry_fetch::FetchError;
 use llamatelemetry_settings::SettingsError;
 use llamatelemetry_store::StoreError;
-use llamatelemetry_tables::TablesError;
 use llamatelemetry_telemetry::recorded::RecordedError;
 use serde::Serialize;
 use std::fmt;
@@ -211,8 +210,6 @@ fn advice(cause: &(dyn std::error::Error + 'static)) -> (Vec<String>, Vec<String
     } else if let Some(error) = cause.downcast_ref::<GgufError>() {
         error.hints()
     } else if let Some(error) = cause.downcast_ref::<RecordedError>() {
-        error.hints()
-    } else if let Some(error) = cause.downcast_ref::<TablesError>() {
         error.hints()
     } else if let Some(error) = cause.downcast_ref::<StoreError>() {
         error.hints()

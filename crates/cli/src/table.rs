@@ -1,7 +1,6 @@
 //! Tables that align and fit the width.
 
 use crate::printer::Style;
-use std::borrow::Cow;
 
 /// Rows of cells below headings.
 #[derive(Debug, Default)]
@@ -12,7 +11,7 @@ pub(crate) struct Table {
 
 #[derive(Debug)]
 struct Column {
-    heading: Cow<'static, str>,
+    heading: &'static str,
     align: Align,
 }
 
@@ -34,18 +33,18 @@ impl Table {
     }
 
     /// Adds a column of text.
-    pub(crate) fn left(mut self, heading: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn left(mut self, heading: &'static str) -> Self {
         self.columns.push(Column {
-            heading: heading.into(),
+            heading,
             align: Align::Left,
         });
         self
     }
 
     /// Adds a column of numbers.
-    pub(crate) fn right(mut self, heading: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn right(mut self, heading: &'static str) -> Self {
         self.columns.push(Column {
-            heading: heading.into(),
+            heading,
             align: Align::Right,
         });
         self
@@ -103,7 +102,7 @@ impl Table {
                 let widest = cells.map(|cell| console::measure_text_width(cell)).max();
                 widest
                     .unwrap_or(0)
-                    .max(console::measure_text_width(&column.heading))
+                    .max(console::measure_text_width(column.heading))
             })
             .collect();
         let Some(limit) = width else { return widths };

@@ -32,10 +32,7 @@ mod writer;
 pub use block::Signal;
 pub use compact::{Compacted, Retention, compact};
 pub use error::StoreError;
-pub use query::{
-    Attribute, Batch, Condition, Content, Found, Literal, NumberColumn, Query, TextColumn, Texts,
-    column,
-};
-pub use reader::{Part, Reader, Snapshot};
+pub use query::{Condition, Found, Literal, Query};
+pub use reader::{Reader, Snapshot};
 pub use rollup::{Histogram, Rollup, RollupKey, Rollups};
 pub use writer::Writer;

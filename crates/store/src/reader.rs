@@ -7,7 +7,6 @@ use crate::folder::{Folder, Held, Kind};
 use crate::journal::JournalReader;
 use crate::otlp::Request;
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -48,7 +47,7 @@ pub struct Snapshot {
 
 /// A block of a snapshot.
 #[derive(Debug, Clone)]
-pub struct Part {
+pub(crate) struct Part {
     pub(crate) signal: Signal,
     pub(crate) rows: usize,
     pub(crate) oldest: u64,
@@ -63,16 +62,6 @@ enum Place {
 }
 
 impl Part {
-    /// How many rows it has.
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// Times of its oldest and newest row, ns since 1970.
-    pub fn times(&self) -> RangeInclusive<u64> {
-        self.oldest..=self.newest
-    }
-
     pub(crate) fn block(&self) -> Result<Block, StoreError> {
         match &self.place {
             Place::File(file, place) => file.block(*place),
@@ -95,11 +84,6 @@ impl Snapshot {
     /// Bytes of the files that hold it.
     pub fn bytes(&self) -> u64 {
         self.bytes
-    }
-
-    /// The blocks of a signal, that with the newest row first.
-    pub fn parts(&self, signal: Signal) -> impl Iterator<Item = &Part> {
-        self.of(signal)
     }
 
     pub(crate) fn of(&self, signal: Signal) -> impl Iterator<Item = &Part> {

@@ -42,12 +42,15 @@ impl Counts {
         }
     }
 
-    /// Reads the head of a `JUnit` report: `<testsuites tests="9" failures="1" errors="0" …>`.
+    /// Reads the head of a `JUnit` report: `<testsuites tests="9" failures="1" errors="0" …>`, or of
+    /// its only suite, where pytest counts.
     pub(super) fn from_junit(report: &str) -> Result<Self> {
-        let head = report
-            .split_once("<testsuites ")
-            .and_then(|(_, rest)| rest.split_once('>'))
+        let head = ["<testsuites ", "<testsuite "]
+            .into_iter()
+            .filter_map(|element| report.split_once(element))
+            .filter_map(|(_, rest)| rest.split_once('>'))
             .map(|(head, _)| head)
+            .find(|head| head.contains("tests=\""))
             .context("the test report has no head")?;
         let number = |name: &str| -> Result<u64> {
             head.split_once(&format!("{name}=\""))

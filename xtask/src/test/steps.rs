@@ -5,7 +5,7 @@ use super::background::Background;
 use super::counts::Counts;
 use crate::project::{run, shown};
 use crate::testbed::Prepared;
-use crate::{backends, generate, layers, licences, links, python, targets};
+use crate::{backends, generate, layers, licences, links, python, targets, wheel};
 use anyhow::{Context as _, Result, bail};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -177,6 +177,13 @@ pub(super) const STEPS: &[Step] = &[
         run: tests,
     },
     Step {
+        name: "wheel",
+        what: "the Python package: its wheel, its types, its tests",
+        needs: &["python", "llama"],
+        quick: false,
+        run: wheel_tests,
+    },
+    Step {
         name: "doctests",
         what: "the examples in the facade's documentation",
         needs: &["build", "llama"],
@@ -293,6 +300,20 @@ fn tests(shared: &mut Run<'_>) -> Result<()> {
             counted(shared, &mut command)
         }
     }
+}
+
+fn wheel_tests(shared: &mut Run<'_>) -> Result<()> {
+    let installed = wheel::install(shared.project)?;
+    installed.check_types(shared.project)?;
+    let mut command = installed.tests(shared.project);
+    with_testbed(shared, &mut command);
+    drop(std::fs::remove_file(&installed.report));
+    let outcome = run(&mut command);
+    // Without a report nothing ran, and the outcome says why.
+    if let Ok(report) = std::fs::read_to_string(&installed.report) {
+        shared.counts.add(Counts::from_junit(&report)?);
+    }
+    outcome
 }
 
 fn doctests(shared: &mut Run<'_>) -> Result<()> {

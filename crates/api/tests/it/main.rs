@@ -3,7 +3,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod documentation;
 mod misbehaving;
 mod real;
 mod wire;

@@ -166,17 +166,6 @@ Examples:
 
 What is imported twice lies in the store twice.";
 
-pub(super) const TRACE_SQL: &str = "\
-Examples:
-  llt trace sql \"SELECT model, count(*), avg(duration_ns) / 1e6 AS ms FROM spans
-                 WHERE operation = 'chat' GROUP BY model\"
-  llt trace sql \"SELECT trace_id, ttft_ns FROM spans ORDER BY start_time_unix_nano DESC LIMIT 5\"
-  llt trace sql --timeout 30s --csv < question.sql > answer.csv
-  llt trace sql --views
-
-SQLite's SQL over views of the store (docs/sql.md); it only reads. What is not known is NULL.
---json prints one row a line.";
-
 pub(super) const TRACE_CHECK: &str = "\
 Examples:
   llt trace check                               what was stored in the last hour

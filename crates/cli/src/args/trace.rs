@@ -20,9 +20,6 @@ pub(crate) enum TraceCommand {
     /// Take OTLP from files into the store
     #[command(after_help = examples::TRACE_IMPORT)]
     Import(TraceImportArgs),
-    /// Ask what is stored in SQL
-    #[command(after_help = examples::TRACE_SQL)]
-    Sql(TraceSqlArgs),
     /// Hold recorded telemetry to the conventions, rule by rule
     #[command(after_help = examples::TRACE_CHECK)]
     Check(TraceCheckArgs),
@@ -97,25 +94,6 @@ pub(crate) struct TraceImportArgs {
     /// Files of OTLP: JSON, lines of JSON or protobuf, packed with gzip or not; `-` reads stdin
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct TraceSqlArgs {
-    /// The question; `-` or nothing reads it from stdin
-    #[arg(value_name = "SELECT")]
-    pub(crate) sql: Option<String>,
-    /// Print comma-separated values
-    #[arg(long, conflicts_with = "json")]
-    pub(crate) csv: bool,
-    /// Stop after so much time: `10s`, `5m`
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub(crate) timeout: Option<Duration>,
-    /// Only list the views and their columns
-    #[arg(long, conflicts_with_all = ["sql", "csv", "timeout"])]
-    pub(crate) views: bool,
-    /// Read everything and compare afterwards, whatever the question says
-    #[arg(long, hide = true)]
-    pub(crate) full_scan: bool,
 }
 
 #[derive(Debug, Args)]

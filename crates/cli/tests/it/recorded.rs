@@ -232,69 +232,6 @@ fn ids_that_name_no_one_trace() {
 }
 
 #[test]
-fn the_store_answers_sql() {
-    let llt = stored();
-    let sql = "SELECT model, count(*) AS requests, sum(output_tokens) AS tokens FROM spans
-               WHERE operation = 'chat' GROUP BY model";
-    assert_ran!(llt.run(&["trace", "sql", sql]));
-    let ran = llt.run_with_input(&["trace", "sql", "--csv", "--timeout", "1m"], sql);
-    assert_eq!(
-        ran.stdout,
-        "model,requests,tokens\nsmollm2,2,48\n",
-        "{}",
-        ran.text()
-    );
-    let sql = "SELECT trace_id, cached_tokens, attributes FROM spans WHERE status = 'error'";
-    let row = llt.run(&["trace", "sql", "--json", sql]).json();
-    assert_eq!(row["trace_id"], FAILED);
-    assert_eq!(row["cached_tokens"], serde_json::Value::Null);
-    assert_eq!(row["attributes"]["error.type"], "server_error");
-    for wrong in [
-        "SELECT *\n  FROM span",
-        "DROP TABLE spans",
-        "ATTACH 'x' AS y",
-    ] {
-        assert_ran!(llt.run(&["trace", "sql", wrong]));
-    }
-    let views = llt.run(&["trace", "sql", "--views"]).stdout;
-    assert!(views.contains("spans: ") && views.contains("duration_ns"));
-}
-
-#[test]
-fn a_question_in_sql_can_be_stopped() {
-    let llt = stored();
-    let endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c";
-    let ran = llt.run(&["trace", "sql", "--timeout", "100ms", "--csv", "-q", endless]);
-    assert_eq!(ran.code, Some(1));
-    assert!(ran.stderr.contains("no answer within"), "{}", ran.stderr);
-    // A reader that is gone has seen enough.
-    let mut child = llt
-        .command(&["trace", "sql", "--csv", endless])
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut begun = [0; 4];
-    let mut out = child.stdout.take().unwrap();
-    std::io::Read::read_exact(&mut out, &mut begun).unwrap();
-    drop(out);
-    let ended = child.wait_with_output().unwrap();
-    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
-    // Ctrl-C ends it as shells expect.
-    let mut child = llt
-        .command(&["trace", "sql", "--csv", endless])
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut out = child.stdout.take().unwrap();
-    std::io::Read::read_exact(&mut out, &mut begun).unwrap();
-    let pid = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    std::io::copy(&mut out, &mut std::io::sink()).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130));
-}
-
-#[test]
 fn what_is_exported_and_imported_exports_alike() {
     let llt = stored();
     let all = ["trace", "export", "--signal", "all"];

@@ -21,4 +21,4 @@ pub(crate) use layout::Chunk;
 pub(crate) use layout::{ATTRIBUTE_LIMIT, BlockMeta, ROW_LIMIT};
 pub(crate) use rows::{Row, read};
 pub(crate) use schema::{NAME, RESOURCE, SCOPE, SPAN, TIME, TRACE, log, point, span};
-pub(crate) use view::{Block, Dictionary, Pieces, Source};
+pub(crate) use view::{Block, Pieces, Source};

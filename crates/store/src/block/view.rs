@@ -273,10 +273,6 @@ impl<'a> Pieces<'a> {
         }
     }
 
-    pub(crate) fn block(&self) -> &'a Block {
-        self.block
-    }
-
     /// Counts bytes that are put together.
     fn take(&mut self, bytes: usize) -> Result<(), StoreError> {
         self.left = self

@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::AnyValue;
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
-use opentelemetry_proto::tonic::metrics::v1::{Metric, ResourceMetrics, ScopeMetrics};
+use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, ScopeMetrics};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use prost::Message as _;
 
@@ -265,13 +265,6 @@ pub(crate) fn log_record(row: Row) -> Result<LogRecord, Broken> {
         attributes: row.attributes,
         body,
     })
-}
-
-/// A metric of one point out of its row.
-pub(crate) fn metric(row: Row) -> Result<Metric, Broken> {
-    let mut metrics = Vec::with_capacity(1);
-    points::gather(&mut metrics, row)?;
-    metrics.pop().ok_or(Broken("no metric"))
 }
 
 /// Rows of one signal as an export request; neighbours of one resource and scope lie together.

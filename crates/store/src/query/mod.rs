@@ -1,9 +1,7 @@
 //! Questions to a snapshot.
 
-mod batch;
 mod condition;
 
-pub use batch::{Attribute, Batch, Content, NumberColumn, TextColumn, Texts, column};
 pub use condition::{Condition, Literal};
 
 use crate::StoreError;
@@ -104,13 +102,6 @@ impl Snapshot {
             }
         }
         Ok(all)
-    }
-}
-
-impl Part {
-    /// The rows of this block that meet a query, but for its limit.
-    pub fn find(&self, query: &Query) -> Result<Batch, StoreError> {
-        Ok(Batch::new(self.block()?, rows_of(self, query)?))
     }
 }
 

@@ -2,16 +2,6 @@
 //! [`Endpoints`](llamatelemetry_api::Endpoints) that it shows; of those that stream a second one,
 //! `NAME_cut`, is cut off in the middle and sees the slot free again.
 
-mod anthropic;
-mod asking;
-mod chat;
-mod completions;
-mod conversations;
 mod place;
-mod ranker;
-mod router;
-mod senses;
 mod state;
 mod tokens;
-mod tools;
-mod vectors;

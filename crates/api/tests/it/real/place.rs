@@ -1,6 +1,6 @@
 //! The servers that the tests ask.
 
-use llamatelemetry_api::{Address, ApiError, Endpoints as _, StreamEvent, blocking};
+use llamatelemetry_api::{ApiError, Endpoints as _, StreamEvent, blocking};
 use llamatelemetry_progress::Silent;
 use llamatelemetry_server::{LaunchSpec, ServerProcess};
 use llamatelemetry_testbed::{ScratchHome, scratch_home, until};
@@ -15,7 +15,7 @@ pub(crate) struct Place {
     pub(crate) client: blocking::Client,
     /// What the server's arguments point to.
     pub(crate) kept: Option<ScratchHome>,
-    process: ServerProcess,
+    _process: ServerProcess,
     _home: ScratchHome,
 }
 
@@ -37,16 +37,6 @@ pub(crate) fn smollm2(arguments: &[&str]) -> Place {
     serve(&llamatelemetry_testbed::smollm2().path, arguments)
 }
 
-/// SmolLM2 behind another model's template, which knows reasoning and tools.
-pub(crate) fn smollm2_with_tools() -> Place {
-    let templates = llamatelemetry_testbed::llama_source().join("models/templates");
-    let template = templates.join("Qwen-Qwen3-0.6B.jinja");
-    smollm2(&["--chat-template-file", template.to_str().unwrap()])
-}
-
-/// How a call begins in that template. So small a model does not begin one by itself.
-pub(crate) const CALL_BEGINS: &str = "<tool_call>\n";
-
 /// A model, served with these arguments.
 pub(crate) fn serve(model: &Path, arguments: &[&str]) -> Place {
     let runtime = llamatelemetry_testbed::runtime();
@@ -67,17 +57,12 @@ pub(crate) fn serve(model: &Path, arguments: &[&str]) -> Place {
     Place {
         client,
         kept: None,
-        process,
+        _process: process,
         _home: home,
     }
 }
 
 impl Place {
-    /// Where the server listens.
-    pub(crate) fn address(&self) -> &Address {
-        self.process.address()
-    }
-
     /// Waits until no slot works on anything.
     #[track_caller]
     pub(crate) fn until_idle(&self) {

@@ -1,11 +1,10 @@
-//! `llt trace list|show|export|import|sql|check`
+//! `llt trace list|show|export|import|check`
 
 mod check;
 mod export;
 mod import;
 mod list;
 mod show;
-mod sql;
 
 use crate::args::TraceCommand;
 use crate::commands::Session;
@@ -17,8 +16,6 @@ pub(super) fn trace(command: &TraceCommand, session: &Session) -> anyhow::Result
         TraceCommand::Show(args) => show::show(args, session),
         TraceCommand::Export(args) => export::export(args, session),
         TraceCommand::Import(args) => import::import(args, session),
-        TraceCommand::Sql(args) if args.views => sql::views(&session.printer),
-        TraceCommand::Sql(args) => sql::sql(args, session),
         TraceCommand::Check(args) if args.rules => check::rules(&session.printer),
         TraceCommand::Check(args) => check::check(args, session),
     }

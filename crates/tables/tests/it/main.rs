@@ -1,8 +1,0 @@
-//! The tables over stores on a real disk.
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-mod document;
-mod pushdown;
-mod questions;
-mod sample;

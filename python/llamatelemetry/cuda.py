@@ -1,0 +1,5 @@
+"""Not there yet: the CUDA operations."""
+
+from ._missing import missing
+
+__getattr__ = missing(__name__, "the CUDA operations")

@@ -1,0 +1,147 @@
+"""The engine on the real llama-server and a real model."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+import llamatelemetry as lt
+
+
+def test_infer_gives_text_and_figures(llm: lt.InferenceEngine) -> None:
+    result = llm.infer("The capital of France is", max_tokens=4, temperature=0)
+    assert "Paris" in result.text
+    assert result.usage.completion_tokens == 4
+    assert result.timings.ttft_ms is not None and result.timings.ttft_ms > 0
+    assert result.finish_reason == "length"
+    assert result["text"] == result.text == str(result)
+    assert dict(result)["usage"]["completion_tokens"] == 4
+    assert len(result.trace_id) == 32
+
+
+def test_the_same_question_has_the_same_answer(llm: lt.InferenceEngine) -> None:
+    asked = [llm.chat("Name a colour.", max_tokens=6, temperature=0, seed=1).text for _ in range(2)]
+    assert asked[0] == asked[1]
+
+
+def test_a_stream_is_the_answer_in_pieces(llm: lt.InferenceEngine) -> None:
+    with llm.chat_stream("Count to five.", max_tokens=12, temperature=0) as stream:
+        assert stream.result is None
+        pieces = list(stream)
+        result = stream.result
+    assert result is not None
+    assert "".join(pieces) == result.text
+    assert len(pieces) > 1
+
+
+def test_a_closed_stream_frees_its_slot(llm: lt.InferenceEngine) -> None:
+    streams = [llm.stream("Once upon a time", max_tokens=400) for _ in range(2)]
+    for stream in streams:
+        next(stream)
+        stream.close()
+    # Both slots were taken; an answer comes only once one is free.
+    assert llm.infer("Hello", max_tokens=2).usage.completion_tokens == 2
+    assert list(streams[0]) == []
+
+
+def test_messages_and_options_are_checked(llm: lt.InferenceEngine) -> None:
+    with pytest.raises(TypeError):
+        llm.infer("x", max_tokens="many")
+    with pytest.raises(TypeError):
+        llm.chat([{"content": "no role"}])
+    with pytest.raises(TypeError, match="stream"):
+        llm.infer("x", stream=True)
+    with pytest.raises(ValueError, match="traceparent"):
+        llm.infer("x", parent="garbage")
+
+
+def test_a_refused_request_tells_why(llm: lt.InferenceEngine) -> None:
+    with pytest.raises(lt.RequestError, match="context") as raised:
+        llm.infer("word " * 5000, max_tokens=1)
+    assert raised.value.traceparent is not None
+
+
+def test_html_is_escaped(llm: lt.InferenceEngine) -> None:
+    result = llm.infer("<b>", max_tokens=2, temperature=0)
+    assert "<script" not in result._repr_html_()
+    assert result._repr_html_().startswith("<div")
+
+
+def test_ctrl_c_ends_a_wait(llm: lt.InferenceEngine) -> None:
+    with llm.stream("Once upon a time", max_tokens=400) as stream:
+        next(stream)
+        began = time.monotonic()
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            for _ in stream:
+                pass
+            llm.infer("And another one", max_tokens=400)
+        assert time.monotonic() - began < 30
+
+
+def test_a_forked_process_is_told(llm: lt.InferenceEngine) -> None:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            llm.infer("x")
+        except lt.ForkedError:
+            os.write(writing, b"told")
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        assert pipe.read() == b"told"
+    os.waitpid(child, 0)
+
+
+def test_nothing_loaded_is_an_error() -> None:
+    with pytest.raises(lt.NotLoadedError):
+        lt.InferenceEngine().infer("x")
+    lt.InferenceEngine().unload()
+
+
+def test_an_unknown_model_is_an_error(settings: dict[str, object]) -> None:
+    with pytest.raises(lt.ModelError) as raised:
+        lt.load("./there-is-no-such.gguf", settings=settings)
+    assert "there-is-no-such" in str(raised.value)
+
+
+def test_an_unknown_setting_is_an_error(model: str) -> None:
+    with pytest.raises(lt.SettingsError):
+        lt.load(model, settings={"server.contxt": 1})
+    with pytest.raises(TypeError, match="contxt"):
+        lt.load(model, contxt=1)  # type: ignore[call-arg]
+
+
+def test_the_async_twin_answers_side_by_side(model: str, settings: dict[str, object]) -> None:
+    async def work() -> None:
+        async with lt.AsyncInferenceEngine() as llm:
+            await llm.load_model(model, context=1024, parallel=2, settings=settings)
+            asking = (llm.infer(f"{n} is", max_tokens=3, temperature=0) for n in range(4))
+            results = await asyncio.gather(*asking)
+            assert [result.usage.completion_tokens for result in results] == [3] * 4
+            async with await llm.chat_stream("Hi", max_tokens=4) as stream:
+                pieces = [piece async for piece in stream]
+            assert stream.result is not None
+            assert "".join(pieces) == stream.result.text
+
+    asyncio.run(work())
+
+
+def test_a_cancelled_task_frees_its_slot(model: str, settings: dict[str, object]) -> None:
+    async def work() -> None:
+        async with lt.AsyncInferenceEngine() as llm:
+            await llm.load_model(model, context=1024, parallel=1, settings=settings)
+            task = asyncio.ensure_future(llm.infer("Once upon a time", max_tokens=800))
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(task, 0.3)
+            result = await llm.infer("Hello", max_tokens=1)
+            assert result.usage.completion_tokens == 1
+
+    asyncio.run(work())
