@@ -71,6 +71,8 @@ pub struct Exchange {
     /// How it failed, while the reason is still being looked for.
     failing: Option<(Observed, Failure)>,
     recorded: bool,
+    /// What this program logs within it belongs to the request.
+    span: tracing::Span,
 }
 
 /// A request that was sent.
@@ -102,6 +104,7 @@ impl Exchange {
         let parent = asked.parent;
         let trace_id = parent.map_or_else(TraceId::random, |parent| parent.trace_id);
         let sampled = sink.samples(trace_id, parent.as_ref());
+        let span_id = SpanId::random();
         Self {
             sink,
             endpoint,
@@ -111,7 +114,7 @@ impl Exchange {
             propagation: Propagation {
                 context: TraceContext {
                     trace_id,
-                    span_id: SpanId::random(),
+                    span_id,
                     sampled,
                 },
                 state: asked.trace_state.filter(|_| parent.is_some()),
@@ -128,12 +131,18 @@ impl Exchange {
             sent: None,
             failing: None,
             recorded: false,
+            span: tracing::info_span!("request", %trace_id, %span_id),
         }
     }
 
     /// The request's own span: the parent of whatever the server does for it.
     pub fn context(&self) -> TraceContext {
         self.propagation.context
+    }
+
+    /// The `tracing` span of what is done for it: lines logged within carry its trace and span id.
+    pub fn span(&self) -> &tracing::Span {
+        &self.span
     }
 
     /// What the server is told of the trace.
@@ -361,9 +370,16 @@ impl Exchange {
 
     /// It ended: leaves its one record.
     pub fn end(&mut self, end: End) -> Arc<RequestRecord> {
+        let _entered = self.span.clone().entered();
         self.recorded = true;
         self.failing = None;
         let record = Arc::new(self.record(end));
+        tracing::debug!(
+            endpoint = record.endpoint.path(),
+            total_ms = record.phases.total.as_secs_f64() * 1e3,
+            error = record.failure.as_ref().map(|failure| failure.kind.as_str()),
+            "the request ended"
+        );
         self.sink.record(record.clone());
         record
     }
@@ -380,6 +396,7 @@ impl Exchange {
             parent: self.parent,
             streamed: self.streamed,
             phases: observed.phases,
+            gaps: observed.gaps,
             server_timings: observed.timings,
             model: self.model.take().unwrap_or_default(),
             response_id: observed.response_id,

@@ -9,6 +9,7 @@ use crate::{Error, GenerateOptions, ServerManager};
 use llamatelemetry_api::ApiError;
 use llamatelemetry_record::{Content, Message, Observed, Sink};
 use std::sync::Arc;
+use tracing::Instrument as _;
 
 /// Asks a server: either an answer streams, or it failed and that is recorded.
 pub(crate) async fn ask(
@@ -31,6 +32,15 @@ pub(crate) async fn ask(
     };
     let mut exchange = Exchange::begin(sink, body.endpoint(), asked);
     exchange.served_by(server);
+    let span = exchange.span().clone();
+    send(exchange, server, body).instrument(span).await
+}
+
+async fn send(
+    mut exchange: Exchange,
+    server: &Arc<ServerManager>,
+    body: &Body,
+) -> Result<AnswerStream, Error> {
     let run = match server.live().await {
         Ok(run) => run,
         Err(error) => {

@@ -9,6 +9,7 @@ use llamatelemetry_record::{FinishReason, Message, Part, RequestRecord, TraceCon
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::Instrument as _;
 
 /// On a busy machine the server's log line lags behind the answer it belongs to; it is waited for
 /// so long before the slot stays unknown.
@@ -42,6 +43,11 @@ impl AnswerStream {
 
     /// The next piece of the answer; `None` once it is whole.
     pub async fn next(&mut self) -> Result<Option<Delta>, Error> {
+        let span = self.exchange.span().clone();
+        self.next_in_span().instrument(span).await
+    }
+
+    async fn next_in_span(&mut self) -> Result<Option<Delta>, Error> {
         match self.answer.next().await {
             Ok(Some(delta)) => {
                 self.exchange.delta(self.answer.clock());

@@ -71,6 +71,7 @@ pub struct PhaseClock {
     headers: Option<Instant>,
     first_delta: Option<Instant>,
     last_delta: Option<Instant>,
+    gaps: Vec<Duration>,
 }
 
 impl PhaseClock {
@@ -82,6 +83,7 @@ impl PhaseClock {
             headers: None,
             first_delta: None,
             last_delta: None,
+            gaps: Vec::new(),
         }
     }
 
@@ -92,6 +94,7 @@ impl PhaseClock {
             headers: None,
             first_delta: None,
             last_delta: None,
+            gaps: Vec::new(),
             ..*self
         }
     }
@@ -129,7 +132,14 @@ impl PhaseClock {
     /// A delta arrived.
     pub fn delta(&mut self, at: Instant) {
         self.first_delta.get_or_insert(at);
-        self.last_delta = Some(at);
+        if let Some(before) = self.last_delta.replace(at) {
+            self.gaps.push(at.saturating_duration_since(before));
+        }
+    }
+
+    /// From each delta to the next, in order.
+    pub fn gaps(&self) -> &[Duration] {
+        &self.gaps
     }
 
     /// Whether any delta was seen.

@@ -280,6 +280,8 @@ pub struct RequestRecord {
     pub resends: u32,
     /// Deltas that came: about as many as tokens, and the only count of an answer that broke off.
     pub deltas: u64,
+    /// From each delta of a streamed answer to the next, in order.
+    pub gaps: Vec<Duration>,
     /// W3C baggage that came with the request, decoded.
     pub baggage: Vec<(String, String)>,
     /// The caller's `tracestate`, passed along.
@@ -331,6 +333,7 @@ impl RequestRecord {
             retries_of: Vec::new(),
             resends: 0,
             deltas: 0,
+            gaps: Vec::new(),
             baggage: Vec::new(),
             trace_state: None,
             server: None,
@@ -360,6 +363,12 @@ impl RequestRecord {
             prompt_tokens?.checked_sub(cached_tokens?)?,
             self.phases.prefill,
         )
+    }
+
+    /// Energy over the tokens generated, J; `None` where either is not known or no token came.
+    pub fn joules_per_token(&self) -> Option<f64> {
+        let tokens = self.usage.completion_tokens.filter(|tokens| *tokens > 0)?;
+        Some(self.energy?.joules / tokens as f64)
     }
 
     /// Tokens generated a second after the first one: the first token is prefill's product, so

@@ -5,7 +5,7 @@ use crate::{
     Delivery, Endpoint, Failure, FinishReason, PhaseClock, PhaseSource, Phases, ServerTimings,
     SseDecoder, TimingSource, Usage, phase_sources,
 };
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Reads one answer as it passes by: drives a [`PhaseClock`] and gathers tokens, times and names.
 ///
@@ -33,6 +33,8 @@ pub struct StreamScanner {
 pub struct Observed {
     /// Where the time went.
     pub phases: Phases,
+    /// From each delta of a streamed answer to the next, in order.
+    pub gaps: Vec<Duration>,
     /// Tokens, as the server counted them.
     pub usage: Usage,
     /// The server's own account, if the answer has one.
@@ -159,9 +161,14 @@ impl StreamScanner {
             error,
             several: _,
         } = self.gathered;
+        let gaps = match self.delivery {
+            Delivery::Streamed => self.clock.gaps().to_vec(),
+            Delivery::Whole => Vec::new(),
+        };
         let counted = timings.map(|timings| timings.usage()).unwrap_or_default();
         Observed {
             phases,
+            gaps,
             usage: Usage {
                 prompt_tokens: usage.prompt_tokens.or(counted.prompt_tokens),
                 cached_tokens: usage.cached_tokens.or(counted.cached_tokens),

@@ -116,6 +116,7 @@ fn record(content: Option<usize>) -> RequestRecord {
         retries_of: Vec::new(),
         resends: 0,
         deltas: 0,
+        gaps: Vec::new(),
         baggage: Vec::new(),
         trace_state: None,
         server: None,

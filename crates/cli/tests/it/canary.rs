@@ -85,6 +85,7 @@ fn run(capture: &str) -> (Llt, Ran, Collector) {
         .with("OTEL_TRACES_EXPORTER", "otlp")
         .with("HF_TOKEN", KEY)
         .with("LLAMATELEMETRY_LOG", "trace")
+        .with("LLAMATELEMETRY_OTEL_FILE", "signals.jsonl")
         .with("LLAMATELEMETRY_EXPORT_LOG_LEVEL", "trace")
         .with(
             "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
@@ -137,7 +138,27 @@ fn with_capture_off_a_secret_is_in_no_export_no_log_and_no_file() {
         holding(llt.root(), secret, &mut found);
         assert!(found.is_empty(), "{secret}: {found:?}");
     }
+    // What lies compressed in the store is read back as it was.
+    for command in [
+        &["trace", "export"][..],
+        &["trace", "list", "--json"],
+        &["logs", "--json"],
+        &["metrics", "--json"],
+    ] {
+        let told = llt.run(command);
+        assert_eq!(told.code, Some(0), "{command:?}: {}", told.text());
+        assert!(!told.stdout.is_empty(), "{command:?}");
+        for secret in [PROMPT, SYSTEM, KEY] {
+            assert!(!told.stdout.contains(secret), "{secret} in {command:?}");
+        }
+    }
     assert!(ran.stderr.contains("llama_server"), "{}", ran.stderr);
+    let mut files = Vec::new();
+    holding(llt.root(), "gen_ai.operation.name", &mut files);
+    assert!(
+        files.iter().any(|file| file.ends_with("signals.jsonl")),
+        "{files:?}"
+    );
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! Each line of the server's log reaches the sink, and lines of a task know their request.
 
-use crate::{engine, greedy, run};
-use llamatelemetry_record::{LoggedLine, Severity, TraceContext};
+use crate::{Kept, engine, engine_with, greedy, run};
+use llamatelemetry::LogTap;
+use llamatelemetry::settings::LogLevel;
+use llamatelemetry_record::{LoggedLine, Severity, Sink, TraceContext};
+use std::sync::Arc;
 use std::time::Duration;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 fn field<'a>(line: &'a LoggedLine, name: &str) -> Option<&'a str> {
     let (_, value) = line.fields.iter().find(|(key, _)| key == name)?;
@@ -56,5 +60,26 @@ fn lines_of_a_request_carry_its_span() {
             assert!(line.severity >= Severity::Debug);
         }
         engine.unload().await;
+    });
+}
+
+#[test]
+fn our_own_lines_within_a_request_carry_its_span_too() {
+    let tap = LogTap::default();
+    let subscriber = tracing_subscriber::registry().with(tap.layer());
+    tracing::subscriber::with_default(subscriber, || {
+        run(async {
+            let (engine, _) = engine_with(|_| ()).await;
+            let kept = Arc::new(Kept::default());
+            let sink: Arc<dyn Sink> = kept.clone();
+            tap.connect(&sink, LogLevel::Debug);
+            let answer = engine.infer("One, two,", &greedy(2)).await.unwrap();
+            let lines = kept.lines();
+            let ended = lines.iter().find(|line| line.text == "the request ended");
+            let ended = ended.expect("the request's last line");
+            assert_eq!(ended.source, "llamatelemetry::exchange");
+            assert_eq!(ended.context, Some(answer.trace_context));
+            engine.unload().await;
+        });
     });
 }

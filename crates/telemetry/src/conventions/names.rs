@@ -202,6 +202,8 @@ pub mod attribute {
     pub const PREFILL_ENERGY: &str = "llamacpp.prefill.energy";
     /// Energy of generating, J.
     pub const DECODE_ENERGY: &str = "llamacpp.decode.energy";
+    /// Energy over the tokens generated, J.
+    pub const TOKEN_ENERGY: &str = "llamacpp.energy.per_output_token";
     /// Half width of the 95 % interval around the energy, J.
     pub const ENERGY_ERROR: &str = "llamacpp.energy.error";
     /// How the energy was measured.

@@ -7,12 +7,12 @@ use crate::content;
 use crate::limits::SpanLimits;
 use crate::names::{self, attribute};
 use crate::value::unix_nanos;
-use llamatelemetry_record::{FinishReason, OutputType, RequestRecord};
+use llamatelemetry_record::{Content, FinishReason, OutputType, RequestRecord};
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
-pub(super) fn span(record: &RequestRecord, limits: &SpanLimits) -> Span {
+pub(super) fn span(record: &RequestRecord, content: Option<&Content>, limits: &SpanLimits) -> Span {
     // A parent of another trace would tear this span from its own.
     let parent = record
         .parent
@@ -33,7 +33,7 @@ pub(super) fn span(record: &RequestRecord, limits: &SpanLimits) -> Span {
         trace_state: ids::state(record),
         start_time_unix_nano: unix_nanos(record.begun_at()),
         end_time_unix_nano: unix_nanos(record.started_at + record.phases.total),
-        attributes: attributes(record, limits),
+        attributes: attributes(record, content, limits),
         events: events::of_request(record),
         links: links::to(&record.retries_of, Reason::Retry),
         status: record.failure.as_ref().map(ids::error),
@@ -41,12 +41,18 @@ pub(super) fn span(record: &RequestRecord, limits: &SpanLimits) -> Span {
     }
 }
 
-fn attributes(record: &RequestRecord, limits: &SpanLimits) -> Vec<KeyValue> {
+fn attributes(
+    record: &RequestRecord,
+    content: Option<&Content>,
+    limits: &SpanLimits,
+) -> Vec<KeyValue> {
     let mut all = Attributes::with_capacity(40);
     asked(record, &mut all);
     answered(record, &mut all);
     measured(record, &mut all);
-    said(record, limits, &mut all);
+    if let Some(content) = content {
+        said(record, content, limits, &mut all);
+    }
     baggage(record, &mut all);
     all.into_vec()
 }
@@ -154,32 +160,31 @@ fn measured(record: &RequestRecord, all: &mut Attributes) {
         all.set(attribute::ENERGY, Some(energy.joules));
         all.set(attribute::PREFILL_ENERGY, energy.prefill_joules);
         all.set(attribute::DECODE_ENERGY, energy.decode_joules);
+        all.set(attribute::TOKEN_ENERGY, record.joules_per_token());
         all.set(attribute::ENERGY_ERROR, Some(energy.error));
         all.set(attribute::ENERGY_METHOD, Some(energy.method.as_str()));
     }
 }
 
-/// Prompts and answers, if they are captured.
-fn said(record: &RequestRecord, limits: &SpanLimits, all: &mut Attributes) {
-    if let Some(content) = &record.content {
-        let reason = content::finish_reason(record);
-        all.set(
-            attribute::SYSTEM_INSTRUCTIONS,
-            content::system_instructions(content, limits.value_length),
-        );
-        all.set(
-            attribute::TOOL_DEFINITIONS,
-            content::tool_definitions(content, limits.value_length),
-        );
-        all.set(
-            attribute::INPUT_MESSAGES,
-            content::input(content, limits.value_length),
-        );
-        all.set(
-            attribute::OUTPUT_MESSAGES,
-            content::output(content, reason, limits.value_length),
-        );
-    }
+/// Prompts and answers.
+fn said(record: &RequestRecord, content: &Content, limits: &SpanLimits, all: &mut Attributes) {
+    let reason = content::finish_reason(record);
+    all.set(
+        attribute::SYSTEM_INSTRUCTIONS,
+        content::system_instructions(content, limits.value_length),
+    );
+    all.set(
+        attribute::TOOL_DEFINITIONS,
+        content::tool_definitions(content, limits.value_length),
+    );
+    all.set(
+        attribute::INPUT_MESSAGES,
+        content::input(content, limits.value_length),
+    );
+    all.set(
+        attribute::OUTPUT_MESSAGES,
+        content::output(content, reason, limits.value_length),
+    );
 }
 
 /// Baggage stands on the span under its own names, as backends look for them (`session.id`); names

@@ -46,6 +46,14 @@ instruments! {
         "gen_ai.client.operation.time_to_first_chunk", "s", Histogram(buckets::DURATION), Real, Only1_41,
         "Request sent → first delta of a streamed answer."
     }
+    PerChunk {
+        "gen_ai.client.inference.time_per_output_chunk", "s", Histogram(buckets::PER_TOKEN), Real, Latest,
+        "From each delta of a streamed answer to the next."
+    }
+    OperationPerChunk {
+        "gen_ai.client.operation.time_per_output_chunk", "s", Histogram(buckets::PER_TOKEN), Real, Only1_41,
+        "From each delta of a streamed answer to the next."
+    }
     InputTokens {
         "gen_ai.client.inference.usage.input_tokens", "{token}", Counter, Whole, Latest,
         "Tokens of prompts, those from the cache included."

@@ -18,6 +18,7 @@ use std::hash::{BuildHasher as _, Hash, RandomState};
 enum Measure {
     Duration,
     FirstChunk,
+    PerChunk,
     InputTokens,
     OutputTokens,
     CachedTokens,
@@ -94,6 +95,9 @@ impl Requests {
         to.put(Measure::ServerDuration, total);
         let first = phases.ttft().map(seconds);
         to.put(Measure::FirstChunk, first.filter(|_| record.streamed));
+        for gap in record.gaps.iter().filter(|_| record.streamed) {
+            to.put(Measure::PerChunk, Some(seconds(*gap)));
+        }
         to.put(Measure::Queue, phases.queue.map(seconds));
         to.put(Measure::Prefill, phases.prefill.map(seconds));
         to.put(Measure::Decode, phases.decode.map(seconds));
@@ -138,9 +142,7 @@ impl Requests {
         let Some(energy) = record.energy else { return };
         let mut to = self.target(registry, record, exemplars);
         to.put(Measure::Energy, Some(energy.joules));
-        let tokens = record.usage.completion_tokens.filter(|tokens| *tokens > 0);
-        let each = tokens.map(|tokens| energy.joules / tokens as f64);
-        to.put(Measure::TokenEnergy, each);
+        to.put(Measure::TokenEnergy, record.joules_per_token());
     }
 
     fn target<'a>(
@@ -228,6 +230,8 @@ impl Measure {
             Self::Duration => Id::OperationDuration,
             Self::FirstChunk if latest => Id::FirstChunk,
             Self::FirstChunk => Id::OperationFirstChunk,
+            Self::PerChunk if latest => Id::PerChunk,
+            Self::PerChunk => Id::OperationPerChunk,
             Self::InputTokens => Id::InputTokens,
             Self::OutputTokens => Id::OutputTokens,
             Self::CachedTokens => Id::CachedTokens,

@@ -53,6 +53,8 @@ struct State {
     /// The thread works on what it took last, or has not come yet.
     busy: bool,
     closed: bool,
+    /// The thread has told the last of what it held back.
+    ended: bool,
 }
 
 /// What the thread is to do next.
@@ -137,9 +139,12 @@ impl Queue {
         if state.closed { Work::End } else { Work::Tick }
     }
 
-    /// Waits until the thread is there and all that was pushed is worked off. Returns whether it was, within this time.
+    /// Waits until the thread is there and all that was pushed is worked off; once it is closed,
+    /// until the thread has ended. Returns whether it was, within this time.
     pub(super) fn settle(&self, limit: Duration) -> bool {
-        let busy = |state: &mut State| state.busy || !state.items.is_empty();
+        let busy = |state: &mut State| {
+            state.busy || !state.items.is_empty() || (state.closed && !state.ended)
+        };
         let waited = self.idle.wait_timeout_while(self.lock(), limit, busy);
         let (_state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         !timeout.timed_out()
@@ -149,6 +154,12 @@ impl Queue {
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.work.notify_all();
+    }
+
+    /// The thread has nothing more to tell.
+    pub(super) fn ended(&self) {
+        self.lock().ended = true;
+        self.idle.notify_all();
     }
 
     /// Items for which there was no room.
@@ -219,5 +230,11 @@ mod tests {
         assert_eq!(queue.overflowed(), 4);
         assert!(matches!(queue.take(None), Work::Items(items) if items.len() == 1));
         assert!(matches!(queue.take(None), Work::End));
+        assert!(
+            !queue.settle(Duration::ZERO),
+            "it may still tell what it held back"
+        );
+        queue.ended();
+        assert!(queue.settle(Duration::ZERO));
     }
 }

@@ -2,10 +2,12 @@
 
 use crate::TelemetryError;
 use crate::content::Structured;
+use crate::conventions::Profile;
 use crate::events;
 use crate::limits::LogLimits;
+use crate::names::event;
 use crate::redact::Redactor;
-use llamatelemetry_record::{Happening, LoggedLine, RequestRecord, Severity, What};
+use llamatelemetry_record::{Content, Happening, LoggedLine, RequestRecord, Severity, What};
 use llamatelemetry_settings::{LogLevel, Secret, Settings};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -23,12 +25,16 @@ pub(super) struct Rules {
 
 impl Rules {
     /// `secrets` are those that were given by variables.
-    pub(super) fn of(settings: &Settings, secrets: &[Secret]) -> Result<Self, TelemetryError> {
+    pub(super) fn of(
+        settings: &Settings,
+        secrets: &[Secret],
+        profile: Profile,
+    ) -> Result<Self, TelemetryError> {
         let telemetry = &settings.telemetry;
         Ok(Self {
             redactor: Redactor::new(settings, secrets)?,
             content_on_spans: telemetry.content_on_spans(),
-            emits_events: telemetry.emits_events(),
+            emits_events: telemetry.emits_events() && Self::has_details(profile),
             content_in_events: if telemetry.content_in_events() {
                 Structured::Included
             } else {
@@ -72,14 +78,14 @@ impl Rules {
         Some(line)
     }
 
-    /// The record as spans may show it.
-    pub(super) fn for_spans(&self, record: &Arc<RequestRecord>) -> Arc<RequestRecord> {
-        if self.content_on_spans || record.content.is_none() {
-            return record.clone();
-        }
-        let mut without = RequestRecord::clone(record);
-        without.content = None;
-        Arc::new(without)
+    /// What spans may show of what was said.
+    pub(super) fn content_on_spans<'a>(&self, record: &'a RequestRecord) -> Option<&'a Content> {
+        record.content.as_ref().filter(|_| self.content_on_spans)
+    }
+
+    /// Whether a version of the names has an event for the details of a request.
+    pub(super) fn has_details(profile: Profile) -> bool {
+        profile.registry().event(event::DETAILS).is_some()
     }
 
     /// Whether requests leave events even where their trace is not kept.
@@ -147,7 +153,7 @@ mod tests {
                 message: "said".into(),
             }),
         };
-        let rules = Rules::of(&settings, &[]).unwrap();
+        let rules = Rules::of(&settings, &[], Profile::Latest).unwrap();
         rules.happening(&mut happening);
         happening
     }

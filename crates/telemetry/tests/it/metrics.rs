@@ -1,7 +1,7 @@
 //! Metrics as Prometheus gets them.
 
 use crate::sample;
-use llamatelemetry_record::{LiveRequest, Sink as _};
+use llamatelemetry_record::{LiveRequest, RequestRecord, Sink as _};
 use llamatelemetry_telemetry::{ResourceFacts, Telemetry};
 use llamatelemetry_testbed as testbed;
 use std::io::{Read as _, Write as _};
@@ -43,7 +43,10 @@ fn scrape(address: SocketAddr, accept: &str) -> String {
 
 /// One request that went well, one that failed, one that runs and waits.
 fn requests(telemetry: &Telemetry) -> Arc<LiveRequest> {
-    telemetry.record(Arc::new(sample::chat()));
+    telemetry.record(Arc::new(RequestRecord {
+        gaps: vec![Duration::from_micros(1400), Duration::from_millis(7)],
+        ..sample::chat()
+    }));
     let mut failed = sample::chat();
     failed.failure = Some(llamatelemetry_record::Failure {
         kind: "server_ended".into(),
@@ -83,6 +86,12 @@ fn a_scrape_tells_what_was_recorded() {
     has(&format!(
         "gen_ai_server_time_per_output_token_seconds_bucket{{{common},le=\"0.01\"}} 1"
     ));
+    for (bound, count) in [("0.001", 0), ("0.0015", 1), ("0.008", 2)] {
+        has(&format!(
+            "gen_ai_client_inference_time_per_output_chunk_seconds_bucket{{{common},\
+             le=\"{bound}\"}} {count}"
+        ));
+    }
     has(&format!(
         "llamacpp_wasted_tokens_total{{error_type=\"server_ended\",{common}}} 48"
     ));

@@ -66,6 +66,7 @@ pub(crate) fn chat() -> RequestRecord {
         retries_of: Vec::new(),
         resends: 0,
         deltas: 0,
+        gaps: Vec::new(),
         baggage: Vec::new(),
         trace_state: None,
         server: None,

@@ -311,3 +311,40 @@ fn killed_while_sending_at_most_one_batch_comes_twice() {
         .count();
     assert!(twice <= 40, "{twice} spans came twice");
 }
+
+#[test]
+fn what_is_kept_for_an_address_that_nobody_sends_to_any_more_expires() {
+    let (home, mut settings) = settings(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &Address::free().url())]);
+    let first = start(&settings);
+    first.record(one());
+    first.shutdown(Duration::from_secs(2));
+    drop(first);
+    let kept = files(home.home().root());
+    assert_eq!(kept.len(), 1);
+
+    let endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT".to_owned();
+    settings
+        .telemetry
+        .otel
+        .insert(endpoint, Address::free().url());
+    drop(start(&settings));
+    assert_eq!(
+        files(home.home().root()),
+        kept,
+        "another address's, and young"
+    );
+
+    let file = fs::File::options()
+        .write(true)
+        .open(&kept[0])
+        .expect("it is there");
+    let week = Duration::from_secs(8 * 24 * 60 * 60);
+    file.set_modified(std::time::SystemTime::now() - week)
+        .expect("its time is set");
+    drop(file);
+    drop(start(&settings));
+    assert!(
+        files(home.home().root()).is_empty(),
+        "nobody has wanted it for a week"
+    );
+}

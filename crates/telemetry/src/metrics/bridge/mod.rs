@@ -42,6 +42,9 @@ struct State {
     /// A request was sent since the last look.
     stirred: bool,
     running: bool,
+    /// Looks that were wanted at once, whatever was due, and those of them that were made.
+    wanted: u64,
+    made: u64,
     ended: bool,
 }
 
@@ -75,6 +78,20 @@ impl Bridge {
 }
 
 impl Bridge {
+    /// Looks once more now, and waits for that until this moment at most.
+    pub(crate) fn look_last(&self, until: Instant) {
+        let mut state = self.shared.lock();
+        if !state.running {
+            return;
+        }
+        state.wanted += 1;
+        let mine = state.wanted;
+        self.shared.changed.notify_all();
+        let left = until.saturating_duration_since(Instant::now());
+        let waiting = |state: &mut State| state.made < mine && !state.ended;
+        drop(self.shared.changed.wait_timeout_while(state, left, waiting));
+    }
+
     /// A request was sent to one of the models: there is something to see.
     pub(crate) fn stir(&self) {
         let mut state = self.shared.lock();
@@ -105,7 +122,7 @@ impl Shared {
         let (mut due, mut soonest) = (Instant::now(), Instant::now());
         loop {
             let mut state = self.lock();
-            while state.new.is_empty() && !state.ended {
+            while state.new.is_empty() && !state.ended && state.made == state.wanted {
                 let next = if state.stirred { soonest } else { due };
                 let pause = next.saturating_duration_since(Instant::now());
                 if pause.is_zero() {
@@ -119,6 +136,7 @@ impl Shared {
             }
             watched.append(&mut state.new);
             state.stirred = false;
+            let wanted = state.wanted;
             drop(state);
             let mut pause = QUIET;
             watched.retain_mut(|one| match one.look(metrics) {
@@ -129,6 +147,8 @@ impl Shared {
                 }
                 Look::Quiet => true,
             });
+            self.lock().made = wanted;
+            self.changed.notify_all();
             let now = Instant::now();
             (due, soonest) = (now + pause, now + BUSY);
         }

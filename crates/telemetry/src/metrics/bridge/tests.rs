@@ -161,3 +161,21 @@ fn who_is_dropped_is_forgotten() {
     );
     assert!(told(&metrics, &format!("{DECODES} 1")), "counters stay");
 }
+
+#[test]
+fn the_last_look_sees_what_was_counted_since_the_one_before() {
+    let server = Server::new(false);
+    server.says(false, 7, 0);
+    let metrics = Metrics::new(crate::Profile::Latest, &MetricsExport::default());
+    let metrics = Arc::new(metrics);
+    let bridge = Bridge::new();
+    let soon = || Instant::now() + Duration::from_secs(20);
+    bridge.look_last(soon());
+    let model: Arc<dyn ServedModel> = server.clone();
+    bridge.watch(&model, &metrics);
+    bridge.look_last(soon());
+    assert!(told(&metrics, &format!("{DECODES} 7")));
+    server.says(false, 9, 0);
+    bridge.look_last(soon());
+    assert!(told(&metrics, &format!("{DECODES} 9")));
+}

@@ -7,11 +7,23 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 /// What the name of a spool file ends with.
 const FINISHED: &str = "spool";
 /// A file whose maker does not hold its lock yet.
 const NEW: &str = "new";
+
+/// How long files are kept for an address that nobody sends to.
+const OLDEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// What was dropped since nobody sends it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Expired {
+    pub(super) files: u64,
+    pub(super) items: u64,
+    bytes: u64,
+}
 
 /// The folder that a process shares with others of the same home.
 #[derive(Debug)]
@@ -66,7 +78,7 @@ impl Folder {
     /// A new file of ours, locked before anybody else can see it.
     pub(super) fn create(&self, prefix: &str) -> io::Result<(File, PathBuf)> {
         use std::hash::{BuildHasher as _, RandomState};
-        let random = RandomState::new().hash_one(std::time::SystemTime::now());
+        let random = RandomState::new().hash_one(SystemTime::now());
         let name = format!("{prefix}-{}-{random:016x}", std::process::id());
         let new = self.path.join(&name).with_extension(NEW);
         let file = File::options()
@@ -85,9 +97,11 @@ impl Folder {
         Ok((file, finished))
     }
 
-    /// The files that dead processes left for this destination, oldest first. Measures the others.
-    pub(super) fn adopt(&self, signal: Signal, destination: &str) -> Vec<Segment> {
-        let mut found: Vec<(std::time::SystemTime, Segment)> = Vec::new();
+    /// The files that dead processes left for this destination, oldest first. Measures the others,
+    /// and drops those of this signal for other destinations that are too old or too many.
+    pub(super) fn adopt(&self, signal: Signal, destination: &str) -> (Vec<Segment>, Expired) {
+        let mut found: Vec<(SystemTime, Segment)> = Vec::new();
+        let mut abandoned: Vec<(SystemTime, PathBuf, Segment)> = Vec::new();
         let mut others = 0;
         for (path, size, modified) in self.files() {
             let Some(file) = lock(&path) else {
@@ -99,16 +113,22 @@ impl Folder {
                 continue;
             }
             let ours = stem(&path).starts_with(signal.prefix());
-            let segment = ours.then(|| Segment::adopt(file, path)).flatten();
+            let segment = ours.then(|| Segment::adopt(file, path.clone())).flatten();
             match segment {
                 Some(segment) if segment.destination() == destination => {
                     self.took(segment.size());
                     found.push((modified, segment));
                 }
-                // Somebody else's: it stays, and dropping it unlocks it.
-                _ => others += size,
+                Some(segment) => {
+                    others += size;
+                    abandoned.push((modified, path, segment));
+                }
+                // Another signal's: it stays, and dropping it unlocks it.
+                None => others += size,
             }
         }
+        let expired = self.expire(abandoned);
+        others = others.saturating_sub(expired.bytes);
         // Files that another lane of this pipeline holds were counted as others' too.
         let ours = self.ours.load(Ordering::Relaxed);
         let held: u64 = found.iter().map(|(_, segment)| segment.size()).sum();
@@ -117,10 +137,34 @@ impl Folder {
             Ordering::Relaxed,
         );
         found.sort_by_key(|(modified, _)| *modified);
-        found.into_iter().map(|(_, segment)| segment).collect()
+        let found = found.into_iter().map(|(_, segment)| segment).collect();
+        (found, expired)
     }
 
-    fn files(&self) -> Vec<(PathBuf, u64, std::time::SystemTime)> {
+    /// Removes what was kept for others and is older than [`OLDEST`], and of the rest the oldest
+    /// until they take half of the limit at most.
+    fn expire(&self, mut abandoned: Vec<(SystemTime, PathBuf, Segment)>) -> Expired {
+        abandoned.sort_by_key(|(modified, ..)| *modified);
+        let now = SystemTime::now();
+        let mut left: u64 = abandoned.iter().map(|(.., segment)| segment.size()).sum();
+        let mut expired = Expired::default();
+        for (modified, path, segment) in abandoned {
+            let age = now.duration_since(modified).unwrap_or_default();
+            if age < OLDEST && left <= self.limit / 2 {
+                break;
+            }
+            left -= segment.size();
+            if fs::remove_file(&path).is_ok() {
+                expired.files += 1;
+                expired.bytes += segment.size();
+                let items = segment.waiting().iter();
+                expired.items += items.map(|waiting| u64::from(waiting.items)).sum::<u64>();
+            }
+        }
+        expired
+    }
+
+    fn files(&self) -> Vec<(PathBuf, u64, SystemTime)> {
         let Ok(entries) = fs::read_dir(&self.path) else {
             return Vec::new();
         };
@@ -134,7 +178,7 @@ impl Folder {
                     (
                         path,
                         metadata.len(),
-                        metadata.modified().unwrap_or(std::time::UNIX_EPOCH),
+                        metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH),
                     )
                 })
             })

@@ -50,6 +50,35 @@ enum Store {
     },
 }
 
+/// Looks for files that dead processes left for one address.
+#[derive(Debug)]
+pub(super) struct Search {
+    folder: Arc<Folder>,
+    signal: Signal,
+    destination: String,
+}
+
+impl Search {
+    /// The files, oldest first, now ours. Those for addresses that nobody has sent to for long are
+    /// dropped, which is told in the log.
+    pub(super) fn find(&self) -> Found {
+        let (found, expired) = self.folder.adopt(self.signal, &self.destination);
+        if expired.files > 0 {
+            tracing::warn!(
+                files = expired.files,
+                items = expired.items,
+                "{} kept for addresses that nobody sends to any more were dropped",
+                self.signal.items()
+            );
+        }
+        Found(found)
+    }
+}
+
+/// Files that were found, oldest first.
+#[derive(Debug)]
+pub(super) struct Found(Vec<Segment>);
+
 /// Frames to be sent at once.
 #[derive(Debug)]
 pub(super) struct Batch {
@@ -103,21 +132,34 @@ impl Spool {
         self.items
     }
 
-    /// Takes over what dead processes left. Returns how many items that is.
-    pub(super) fn adopt(&mut self) -> u64 {
+    /// What looks for files that dead processes left, without the spool: reading them takes time.
+    pub(super) fn search(&self) -> Option<Search> {
+        match &self.store {
+            Store::Memory { .. } => None,
+            Store::Disk {
+                folder,
+                signal,
+                destination,
+                ..
+            } => Some(Search {
+                folder: folder.clone(),
+                signal: *signal,
+                destination: destination.clone(),
+            }),
+        }
+    }
+
+    /// Takes over what was found. Returns how many items that is.
+    pub(super) fn adopt(&mut self, found: Found) -> u64 {
         let Store::Disk {
-            folder,
-            signal,
-            destination,
-            segments,
-            ..
+            folder, segments, ..
         } = &mut self.store
         else {
             return 0;
         };
         let before = self.items;
         // Taken in reverse to the front, so that the oldest comes first.
-        for segment in folder.adopt(*signal, destination).into_iter().rev() {
+        for segment in found.0.into_iter().rev() {
             if segment.damaged() > 0 {
                 tracing::warn!(
                     bytes = segment.damaged(),

@@ -1,12 +1,14 @@
 //! The way of one signal to its collector: a spool, and a thread that sends from it.
 
-use super::backoff::Backoff;
+mod sender;
+
 use super::spool::{Batch, Spool};
-use super::transport::{Again, Refusal, Transport};
+use super::transport::Transport;
 use crate::TelemetryError;
 use crate::config::{BatchConfig, Endpoint, OtlpConfig};
-use crate::signal::{Frame, Signal, encoded};
+use crate::signal::{Frame, Signal};
 use llamatelemetry_settings::Environment;
+use sender::Sender;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -70,7 +72,9 @@ impl Lane {
         mut spool: Spool,
         environment: &Environment,
     ) -> Result<Self, TelemetryError> {
-        spool.adopt();
+        if let Some(search) = spool.search() {
+            spool.adopt(search.find());
+        }
         let name = match signal {
             Signal::Traces => "telemetry-traces",
             Signal::Metrics => "telemetry-metrics",
@@ -96,13 +100,7 @@ impl Lane {
             }),
             changed: Condvar::new(),
         });
-        let mut sender = Sender {
-            transport: Transport::new(config, environment)?,
-            shared: shared.clone(),
-            backoff: Backoff::default(),
-            reported: false,
-            adopted: Instant::now(),
-        };
+        let mut sender = Sender::new(Transport::new(config, environment)?, shared.clone());
         thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || sender.run())
@@ -272,134 +270,4 @@ enum Next {
     Adopt,
     /// Nothing more.
     End,
-}
-
-/// How often it is looked for what dead processes left.
-const ADOPTION: Duration = Duration::from_secs(60);
-
-/// Works on the lane's own thread and blocks there.
-#[derive(Debug)]
-struct Sender {
-    transport: Transport,
-    shared: Arc<Shared>,
-    backoff: Backoff,
-    /// A failure was reported; further ones are only counted.
-    reported: bool,
-    /// When it was last looked for what dead processes left.
-    adopted: Instant,
-}
-
-impl Sender {
-    fn run(&mut self) {
-        loop {
-            match self.shared.next(self.adopted + ADOPTION) {
-                Next::Send(batch, by) => {
-                    if !self.deliver(&batch, by) && self.shared.lock().stop.is_some() {
-                        break;
-                    }
-                }
-                Next::Adopt => self.adopt(),
-                Next::End => break,
-            }
-        }
-        let mut state = self.shared.lock();
-        state.ended = true;
-        state.spool.release();
-        self.shared.changed.notify_all();
-    }
-
-    fn adopt(&mut self) {
-        self.adopted = Instant::now();
-        let mut state = self.shared.lock();
-        let found = state.spool.adopt();
-        if found > 0 {
-            self.shared.accepted.fetch_add(found, Ordering::Relaxed);
-            state.waiting_since.get_or_insert_with(Instant::now);
-        }
-    }
-
-    /// One attempt. Returns whether the next one may follow at once: the batch is done with, or is
-    /// to be sent in parts.
-    fn deliver(&mut self, batch: &Batch, by: Instant) -> bool {
-        let left = by.saturating_duration_since(Instant::now());
-        let request = batch.origin.request(&batch.bytes);
-        let encoding = self.transport.config().encoding;
-        let result = match encoded(self.shared.signal, request, encoding) {
-            Some(body) => self.transport.send(&body, left),
-            None => Err(Refusal {
-                reason: "what was kept is damaged".to_owned(),
-                again: Again::Never,
-            }),
-        };
-        let refusal = match result {
-            Ok(answer) => {
-                self.backoff.reset();
-                let delivered = batch.items.saturating_sub(answer.rejected);
-                self.shared
-                    .delivered
-                    .fetch_add(delivered, Ordering::Relaxed);
-                self.settle(batch);
-                if answer.rejected > 0 {
-                    let (rejected, all) = (answer.rejected, batch.items);
-                    let items = self.shared.signal.items();
-                    let message = answer.message;
-                    self.failed(format!(
-                        "the collector rejected {rejected} of {all} {items}: {message}"
-                    ));
-                }
-                return true;
-            }
-            Err(refusal) => refusal,
-        };
-        if refusal.again == Again::Smaller
-            && let Some(half) = batch.half()
-        {
-            self.shared.lock().most = Some(half);
-            return true;
-        }
-        self.failed(refusal.reason);
-        let pause = match refusal.again {
-            Again::Never | Again::Smaller => {
-                self.settle(batch);
-                return true;
-            }
-            Again::Later => self.backoff.next(),
-            Again::After(time) => time.max(self.backoff.next()),
-        };
-        let next = Instant::now() + pause;
-        let mut state = self.shared.lock();
-        state.not_before = Some(next);
-        if state.flush.is_some_and(|by| by <= next) {
-            state.flush = None;
-            self.shared.changed.notify_all();
-        }
-        false
-    }
-
-    fn settle(&self, batch: &Batch) {
-        let mut state = self.shared.lock();
-        state.spool.settle(batch);
-        state.not_before = None;
-        // The rest of what was due is due, however many batches it takes.
-        if !batch.heavy && state.most.is_none() {
-            state.waiting_since = Some(Instant::now());
-        }
-        let whole = self.shared.batch.batch as u64;
-        state.most = state.most.map(|most| most * 2).filter(|most| *most < whole);
-    }
-
-    fn failed(&mut self, reason: String) {
-        let items = self.shared.signal.items();
-        if self.reported {
-            tracing::debug!(reason, "{items} were not delivered");
-        } else {
-            self.reported = true;
-            tracing::warn!(
-                endpoint = %self.shared.endpoint,
-                reason,
-                "{items} were not delivered; further failures are counted and told at the end"
-            );
-        }
-        self.shared.lock().failure = Some(reason);
-    }
 }
