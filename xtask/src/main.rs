@@ -20,6 +20,7 @@ mod links;
 mod metadata;
 mod project;
 mod python;
+mod soak;
 mod targets;
 mod test;
 mod testbed;
@@ -57,6 +58,8 @@ enum Task {
     Backends,
     /// Run a benchmark beside its peers
     Bench(bench::Arguments),
+    /// Run for long what is tested for a minute; the result goes to docs/measured/
+    Soak(soak::Arguments),
     /// Run a fuzz target of fuzz/ for a while
     Fuzz(fuzz::Arguments),
 }
@@ -83,6 +86,7 @@ fn run(project: &Project, task: Task) -> Result<ExitCode> {
         Task::Links => println!("{}", links::check(project)?),
         Task::Backends => backends::prepare(project)?,
         Task::Bench(arguments) => bench::run(project, &arguments)?,
+        Task::Soak(arguments) => soak::run(project, &arguments)?,
         Task::Fuzz(arguments) => fuzz::run(project, &arguments)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -53,7 +53,13 @@ impl Installed {
     pub(crate) fn check_types(&self, project: &Project) -> Result<()> {
         run(self
             .away(project)
-            .args(["-m", "mypy", "--strict", "--no-error-summary", "--config-file"])
+            .args([
+                "-m",
+                "mypy",
+                "--strict",
+                "--no-error-summary",
+                "--config-file",
+            ])
             .arg(project.root.join("python/pyproject.toml"))
             .args(["--package", "llamatelemetry"]))?;
         run(self
@@ -81,8 +87,8 @@ impl Installed {
 }
 
 fn only_file(folder: &Path) -> Result<PathBuf> {
-    let mut files = std::fs::read_dir(folder)
-        .with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut files =
+        std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
     let file = files.next().context("maturin has built no wheel")??;
     Ok(file.path())
 }

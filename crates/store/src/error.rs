@@ -66,6 +66,24 @@ pub enum StoreError {
         /// The limit.
         limit: usize,
     },
+    /// A request has more parts (messages, texts, lists) or rows than is decoded at once.
+    #[error("a request of {count} {what} and more is above the limit of {limit}")]
+    TooMany {
+        /// `rows` or `parts`.
+        what: &'static str,
+        /// How many were counted until it was enough.
+        count: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A resource or a scope, which is kept with every row, is too large.
+    #[error("a resource or scope of {size} bytes is above the limit of {limit} bytes")]
+    LargeOrigin {
+        /// Its size in bytes.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
     /// More waits to be written than may wait: try again soon.
     #[error("the store is busy: {waiting} bytes wait to be written")]
     Busy {
@@ -104,6 +122,26 @@ impl StoreError {
                 source,
             },
         }
+    }
+
+    /// Whether the request is at fault: sent again it would be refused again.
+    pub fn is_of_request(&self) -> bool {
+        matches!(
+            self,
+            Self::NotOtlp { .. }
+                | Self::TooLarge { .. }
+                | Self::TooManyAttributes { .. }
+                | Self::TooMany { .. }
+                | Self::LargeOrigin { .. }
+        )
+    }
+
+    /// Whether one file is at fault: it is set aside and named, the others are read.
+    pub(crate) fn is_of_file(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged { .. } | Self::Version { .. } | Self::Io { .. }
+        )
     }
 
     /// The same failure for another request of the same group.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! store/
+//!   segments/ID/seal               somebody asks for blocks of all that the journal holds
 //!   segments/ID/lock               held while the process that writes here lives
 //!   segments/ID/00000001.journal   what was answered and lies in no block yet
 //!   segments/ID/00000001.blocks    the same rows in columns: takes the journal's place
@@ -19,6 +20,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(crate) const JOURNAL: &str = "journal";
 pub(crate) const BLOCKS: &str = "blocks";
+
+const SEAL: &str = "seal";
 
 /// The store's folder.
 #[derive(Debug, Clone)]
@@ -49,6 +52,8 @@ pub(crate) struct Held {
 pub(crate) enum Kind {
     Blocks,
     Journal,
+    /// A folder of which nobody can say what it holds.
+    Unlisted,
 }
 
 impl Folder {
@@ -58,7 +63,7 @@ impl Folder {
             root: root.to_owned(),
         };
         for inner in [folder.segments(), folder.blocks()] {
-            make(&inner)?;
+            make_durably(&inner)?;
         }
         Ok(folder)
     }
@@ -103,7 +108,14 @@ impl Folder {
         held(&self.blocks(), "blocks", &mut all)?;
         for segment in entries(&self.segments())? {
             let name = format!("segments/{}", segment.file_name().to_string_lossy());
-            held(&segment.path(), &name, &mut all)?;
+            // One that cannot be listed is no reason not to read the others.
+            if held(&segment.path(), &name, &mut all).is_err() {
+                all.push(Held {
+                    name,
+                    path: segment.path(),
+                    kind: Kind::Unlisted,
+                });
+            }
         }
         all.sort();
         let sealed: Vec<PathBuf> = all
@@ -111,7 +123,7 @@ impl Folder {
             .filter(|file| file.kind == Kind::Blocks)
             .map(|file| file.path.with_extension(JOURNAL))
             .collect();
-        all.retain(|file| file.kind == Kind::Blocks || !sealed.contains(&file.path));
+        all.retain(|file| file.kind != Kind::Journal || !sealed.contains(&file.path));
         Ok(all)
     }
 
@@ -144,14 +156,24 @@ impl Folder {
     /// What a compaction that was killed left half written. Only for whoever holds the lock of
     /// compaction.
     pub(crate) fn remove_unfinished(&self) -> Result<(), StoreError> {
-        for entry in entries(&self.blocks())? {
-            let path = entry.path();
-            if path.extension().is_some_and(|extension| extension == "tmp") {
-                std::fs::remove_file(&path)
-                    .map_err(|error| StoreError::io("remove", &path, error))?;
-            }
+        remove_unfinished(&self.blocks())?;
+        for segment in self.dead_segments()? {
+            remove_unfinished(&segment.path)?;
         }
         Ok(())
+    }
+
+    /// Asks the program that writes in a segment for blocks of all that its journal holds.
+    pub(crate) fn ask_to_seal(segment: &Path) -> Result<(), StoreError> {
+        let path = segment.join(SEAL);
+        File::create(&path)
+            .map(drop)
+            .map_err(|error| StoreError::io("create", path, error))
+    }
+
+    /// Whether that was asked of a segment; it is not known any more then.
+    pub(crate) fn take_seal_request(segment: &Path) -> bool {
+        std::fs::remove_file(segment.join(SEAL)).is_ok()
     }
 
     /// A new name for a file of blocks.
@@ -168,6 +190,29 @@ fn new_id() -> String {
         .map_or(0, |time| time.as_nanos());
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     format!("{now:020}-{}-{count}", std::process::id())
+}
+
+/// Makes a folder and those above it that are not there, and their names durable.
+fn make_durably(folder: &Path) -> Result<(), StoreError> {
+    let missing = folder.ancestors().take_while(|folder| !folder.is_dir());
+    let missing: Vec<&Path> = missing.collect();
+    if !missing.is_empty() {
+        make(folder)?;
+    }
+    for made in missing.into_iter().rev() {
+        crate::file::sync_folder(made)?;
+    }
+    Ok(())
+}
+
+fn remove_unfinished(folder: &Path) -> Result<(), StoreError> {
+    for entry in entries(folder)? {
+        let path = entry.path();
+        if path.extension().is_some_and(|extension| extension == "tmp") {
+            std::fs::remove_file(&path).map_err(|error| StoreError::io("remove", &path, error))?;
+        }
+    }
+    Ok(())
 }
 
 fn make(folder: &Path) -> Result<(), StoreError> {

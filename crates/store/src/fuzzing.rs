@@ -2,7 +2,7 @@
 //! checksums is to be fuzzed too. Built for the fuzz targets alone.
 
 use crate::Signal;
-use crate::block::{BlockMeta, Builders, Chunk};
+use crate::block::{BlockMeta, Builders, Built, Chunk, Packing};
 use crate::codec::{put, put_bytes};
 use crate::otlp::Request;
 use crate::{file, journal};
@@ -54,8 +54,8 @@ pub fn blocks(requests: &[(Signal, Vec<u8>)], replaces: &[&str], changes: &[Chan
         }
     }
     let blocks: Vec<_> = builders
-        .into_filled()
-        .filter_map(|builder| builder.finish().ok())
+        .finish(Packing::Disk)
+        .filter_map(Result::ok)
         .collect();
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     put(&mut directory, blocks.len() as u64);
@@ -64,7 +64,12 @@ pub fn blocks(requests: &[(Signal, Vec<u8>)], replaces: &[&str], changes: &[Chan
         let chosen = move |change: &&Change| change.part == part && change.which % count == place;
         changes.iter().filter(chosen)
     };
-    for (place, (bytes, mut meta)) in blocks.into_iter().enumerate() {
+    for (place, block) in blocks.into_iter().enumerate() {
+        let Built {
+            bytes,
+            mut meta,
+            traces,
+        } = block;
         let start = out.len();
         relay(&bytes, &mut meta, &mut out, &of);
         let footer_start = out.len();
@@ -83,6 +88,7 @@ pub fn blocks(requests: &[(Signal, Vec<u8>)], replaces: &[&str], changes: &[Chan
             put(&mut directory, number);
         }
         directory.extend_from_slice(&xxh3_64(&footer).to_le_bytes());
+        put_bytes(&mut directory, &traces);
     }
     put(&mut directory, replaces.len() as u64);
     for name in replaces {

@@ -2,10 +2,12 @@
 //! answered.
 //!
 //! ```text
-//! frame := length of payload (u32) · checksum of signal and payload (u64) · signal (u8) · payload
+//! journal := MAGIC · version (u32) · frame*
+//! frame   := length of payload (u32) · checksum of signal and payload (u64) · signal (u8) · payload
 //! ```
 //! A frame that is cut short or does not fit its checksum ends the journal: nothing behind it was
-//! answered.
+//! answered. Journals of version 1 begin with their first frame: no frame is as long as MAGIC read
+//! as a length.
 
 use crate::StoreError;
 use crate::block::Signal;
@@ -16,6 +18,13 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 const HEAD: usize = 4 + 8 + 1;
+/// The version that is written; raised when an older reader could not read what is written.
+const VERSION: u32 = 2;
+const MAGIC: &[u8; 4] = b"LLTJ";
+/// Bytes before the first frame.
+const START: u64 = 4 + 4;
+/// Shorter payloads are gathered and written together.
+const GATHERED: usize = 64 << 10;
 /// Bytes of a request at most.
 pub(crate) const LARGEST_REQUEST: usize = 64 << 20;
 
@@ -32,13 +41,19 @@ pub(crate) struct Journal {
 
 impl Journal {
     pub(crate) fn create(path: PathBuf) -> Result<Self, StoreError> {
-        let file = OpenOptions::new()
+        let mut file = OpenOptions::new()
             .append(true)
             .create_new(true)
             .mode(0o600)
             .open(&path)
             .map_err(|error| StoreError::io("create", &path, error))?;
-        if let Err(error) = crate::file::sync_folder(&path) {
+        let mut start = MAGIC.to_vec();
+        start.extend(VERSION.to_le_bytes());
+        let begun = file
+            .write_all(&start)
+            .map_err(|error| StoreError::io("write", &path, error))
+            .and_then(|()| crate::file::sync_folder(&path));
+        if let Err(error) = begun {
             // Its name must be free when this is tried again.
             std::fs::remove_file(&path).ok();
             return Err(error);
@@ -46,9 +61,14 @@ impl Journal {
         Ok(Self {
             file,
             path,
-            length: 0,
+            length: START,
             torn: false,
         })
+    }
+
+    /// Whether no frame was written.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.length == START
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -59,16 +79,20 @@ impl Journal {
         self.length
     }
 
-    /// Writes frames and waits until they are on the disk. If that fails nothing of them is left.
-    pub(crate) fn commit(&mut self, frames: &[u8]) -> Result<(), StoreError> {
+    /// Writes a frame for each payload and waits until they are on the disk. If that fails nothing
+    /// of them is left.
+    pub(crate) fn commit<'a>(
+        &mut self,
+        payloads: impl Iterator<Item = (Signal, &'a [u8])>,
+    ) -> Result<(), StoreError> {
         self.mend()?;
-        let written = self
-            .file
-            .write_all(frames)
-            .and_then(|()| self.file.sync_data());
+        let written = self.write(payloads).and_then(|length| {
+            self.file.sync_data()?;
+            Ok(length)
+        });
         match written {
-            Ok(()) => {
-                self.length += frames.len() as u64;
+            Ok(length) => {
+                self.length += length;
                 Ok(())
             }
             Err(error) => {
@@ -78,6 +102,29 @@ impl Journal {
                 Err(StoreError::io("write", &self.path, error))
             }
         }
+    }
+
+    /// Writes frames; how many bytes they took.
+    fn write<'a>(
+        &mut self,
+        payloads: impl Iterator<Item = (Signal, &'a [u8])>,
+    ) -> std::io::Result<u64> {
+        let mut gathered = Vec::new();
+        let mut length = 0;
+        for (signal, payload) in payloads {
+            head(signal, payload, &mut gathered);
+            length += (HEAD + payload.len()) as u64;
+            if gathered.len() + payload.len() <= GATHERED {
+                gathered.extend_from_slice(payload);
+            } else {
+                // A large one is not copied.
+                self.file.write_all(&gathered)?;
+                gathered.clear();
+                self.file.write_all(payload)?;
+            }
+        }
+        self.file.write_all(&gathered)?;
+        Ok(length)
     }
 
     /// Removes what a failed write left: half a frame would end the journal for the frames behind
@@ -95,13 +142,19 @@ impl Journal {
 }
 
 /// Appends a frame to a buffer.
+#[cfg(any(fuzzing, test))]
 pub(crate) fn frame(signal: Signal, payload: &[u8], out: &mut Vec<u8>) {
+    head(signal, payload, out);
+    out.extend_from_slice(payload);
+}
+
+/// Appends what stands before a payload.
+fn head(signal: Signal, payload: &[u8], out: &mut Vec<u8>) {
     let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
     let checksum = xxh3_64_with_seed(payload, u64::from(signal.code()));
     out.extend_from_slice(&length.to_le_bytes());
     out.extend_from_slice(&checksum.to_le_bytes());
     out.push(signal.code());
-    out.extend_from_slice(payload);
 }
 
 /// Reads a journal that others write.
@@ -122,8 +175,32 @@ impl JournalReader {
         })
     }
 
+    /// Steps over what stands before the first frame; `false` if that is not there yet.
+    fn begin(&mut self) -> Result<bool, StoreError> {
+        let mut start = [0; START as usize];
+        if !self.read(&mut start, 0)? {
+            return Ok(false);
+        }
+        let [a, b, c, d, version @ ..] = start;
+        if [a, b, c, d] == *MAGIC {
+            let found = u32::from_le_bytes(version);
+            if found != VERSION {
+                return Err(StoreError::Version {
+                    found,
+                    known: VERSION,
+                    path: self.path.clone(),
+                });
+            }
+            self.at = START;
+        }
+        Ok(true)
+    }
+
     /// The next whole frame, if there is one by now.
     pub(crate) fn next(&mut self) -> Result<Option<(Signal, Vec<u8>)>, StoreError> {
+        if self.at == 0 && !self.begin()? {
+            return Ok(None);
+        }
         let mut head = [0; HEAD];
         if !self.read(&mut head, self.at)? {
             return Ok(None);
@@ -205,10 +282,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1.journal");
         let mut journal = Journal::create(path.clone()).unwrap();
-        let mut frames = Vec::new();
-        frame(Signal::Traces, b"one", &mut frames);
-        frame(Signal::Logs, b"", &mut frames);
-        journal.commit(&frames).unwrap();
+        let frames = [(Signal::Traces, &b"one"[..]), (Signal::Logs, b"")];
+        journal.commit(frames.into_iter()).unwrap();
         let mut reader = JournalReader::open(&path).unwrap();
         assert_eq!(
             reader.next().unwrap(),
@@ -217,16 +292,37 @@ mod tests {
         assert_eq!(reader.next().unwrap(), Some((Signal::Logs, Vec::new())));
         assert_eq!(reader.next().unwrap(), None);
         // More arrives, then half a frame.
+        let large = vec![7; GATHERED + 1];
+        for payload in [b"two", &large[..]] {
+            let frames = [(Signal::Metrics, payload)];
+            journal.commit(frames.into_iter()).unwrap();
+            let read = reader.next().unwrap();
+            assert!(read == Some((Signal::Metrics, payload.to_vec())));
+        }
         let mut frames = Vec::new();
-        frame(Signal::Metrics, b"two", &mut frames);
-        journal.commit(&frames).unwrap();
-        assert_eq!(
-            reader.next().unwrap(),
-            Some((Signal::Metrics, b"two".to_vec()))
-        );
-        journal.commit(&frames[..frames.len() - 1]).unwrap();
+        frame(Signal::Metrics, b"three", &mut frames);
+        journal.file.write_all(&frames[..frames.len() - 1]).unwrap();
         assert_eq!(reader.next().unwrap(), None);
-        assert_eq!(reader.position(), 3 * HEAD as u64 + 6);
+        assert_eq!(reader.position(), journal.length());
+    }
+
+    #[test]
+    fn a_journal_of_a_newer_version_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.journal");
+        drop(Journal::create(path.clone()).unwrap());
+        let mut bytes = std::fs::read(&path).unwrap();
+        assert_eq!(JournalReader::open(&path).unwrap().next().unwrap(), None);
+        bytes[4] += 1;
+        std::fs::write(&path, &bytes).unwrap();
+        assert!(matches!(
+            JournalReader::open(&path).unwrap().next(),
+            Err(StoreError::Version {
+                found: 3,
+                known: 2,
+                ..
+            })
+        ));
     }
 
     #[test]

@@ -22,20 +22,26 @@ mod file;
 mod folder;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
+mod inspect;
 mod journal;
 mod otlp;
+mod purge;
 mod query;
 mod reader;
 mod rollup;
+mod tail;
 mod writer;
 
 pub use block::Signal;
 pub use compact::{Compacted, Retention, compact};
 pub use error::StoreError;
+pub use inspect::files_holding;
+pub use otlp::rows;
+pub use purge::{Purge, Purged, purge};
 pub use query::{
-    Attribute, Batch, Condition, Content, Found, Literal, NumberColumn, Query, TextColumn, Texts,
-    column,
+    Attribute, Batch, Condition, Content, Found, Literal, NumberColumn, Query, Sums, TextColumn,
+    Texts, column,
 };
 pub use reader::{Part, Reader, Snapshot};
-pub use rollup::{Histogram, Rollup, RollupKey, Rollups};
+pub use rollup::{Histogram, Rollup, RollupKey, Rollups, TotalKey, Totals};
 pub use writer::Writer;

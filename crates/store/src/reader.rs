@@ -1,11 +1,10 @@
 //! What all processes have written, as it stands now.
 
 use crate::StoreError;
-use crate::block::{Block, Builder, Builders, Signal, Source};
+use crate::block::{Block, Signal};
 use crate::file::BlockFile;
 use crate::folder::{Folder, Held, Kind};
-use crate::journal::JournalReader;
-use crate::otlp::Request;
+use crate::tail::Tail;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -26,15 +25,10 @@ pub struct Reader {
 struct State {
     files: BTreeMap<String, Arc<BlockFile>>,
     journals: BTreeMap<String, Tail>,
-    /// Files that cannot be read, and why.
+    /// Files that are not what was written, and how so.
     damaged: BTreeMap<String, String>,
-}
-
-/// The part of a journal that was read so far, as blocks.
-#[derive(Debug)]
-struct Tail {
-    reader: JournalReader,
-    blocks: Vec<Block>,
+    /// Files that could not be read this time, and why.
+    unreadable: BTreeMap<String, String>,
 }
 
 /// The store at one moment. What is appended later is not in it.
@@ -73,6 +67,14 @@ impl Part {
         self.oldest..=self.newest
     }
 
+    /// Whether a trace may be in the block; `false` is certain, and costs no look at the disk.
+    pub(crate) fn may_hold_trace(&self, id: &[u8]) -> bool {
+        match &self.place {
+            Place::File(file, place) => file.entries[*place].0.may_hold_trace(id),
+            Place::Memory(_) => true,
+        }
+    }
+
     pub(crate) fn block(&self) -> Result<Block, StoreError> {
         match &self.place {
             Place::File(file, place) => file.block(*place),
@@ -90,6 +92,11 @@ impl Snapshot {
     /// Files that could not be read, and why.
     pub fn damaged(&self) -> &BTreeMap<String, String> {
         &self.damaged
+    }
+
+    /// Blocks that a question may have to look into.
+    pub fn blocks(&self) -> usize {
+        self.parts.len()
     }
 
     /// Bytes of the files that hold it.
@@ -140,10 +147,14 @@ impl State {
         self.journals
             .retain(|name, _| names.contains(name.as_str()));
         self.damaged.retain(|name, _| names.contains(name.as_str()));
+        self.unreadable.clear();
         for file in listed {
             let outcome = match file.kind {
                 Kind::Blocks => self.open_blocks(file),
                 Kind::Journal => self.read_journal(file),
+                Kind::Unlisted => std::fs::read_dir(&file.path)
+                    .map(drop)
+                    .map_err(|error| StoreError::io("list", &file.path, error)),
             };
             match outcome {
                 Ok(()) => {}
@@ -154,6 +165,10 @@ impl State {
                 }
                 Err(error @ (StoreError::Damaged { .. } | StoreError::Version { .. })) => {
                     self.damaged.insert(file.name.clone(), error.to_string());
+                }
+                Err(error) if error.is_of_file() => {
+                    let said = with_cause(&error);
+                    self.unreadable.insert(file.name.clone(), said);
                 }
                 Err(error) => return Err(error),
             }
@@ -171,11 +186,8 @@ impl State {
 
     fn read_journal(&mut self, file: &Held) -> Result<(), StoreError> {
         if !self.journals.contains_key(&file.name) {
-            let tail = Tail {
-                reader: JournalReader::open(&file.path)?,
-                blocks: Vec::new(),
-            };
-            self.journals.insert(file.name.clone(), tail);
+            self.journals
+                .insert(file.name.clone(), Tail::open(&file.path)?);
         }
         match self.journals.get_mut(&file.name) {
             Some(tail) => tail.read_on(&file.path),
@@ -193,6 +205,7 @@ impl State {
             damaged: self.damaged.clone(),
             ..Snapshot::default()
         };
+        snapshot.damaged.extend(self.unreadable.clone());
         for name in listed.iter().map(|file| file.name.as_str()) {
             if replaced.contains(name) {
                 continue;
@@ -213,8 +226,8 @@ impl State {
                 snapshot.parts.extend(parts);
             }
             if let Some(tail) = self.journals.get(name) {
-                snapshot.bytes += tail.reader.position();
-                let parts = tail.blocks.iter().map(|block| Part {
+                snapshot.bytes += tail.position();
+                let parts = tail.blocks().map(|block| Part {
                     signal: block.meta.signal,
                     rows: block.meta.rows,
                     oldest: block.meta.oldest,
@@ -231,46 +244,43 @@ impl State {
     }
 }
 
-impl Tail {
-    /// Makes blocks of what was written since the last look. Where that fails, what was read before
-    /// is kept: it is not read again.
-    fn read_on(&mut self, path: &Path) -> Result<(), StoreError> {
-        let mut builders = Builders::new();
-        let outcome = self.read_frames(path, &mut builders);
-        for builder in builders.into_filled() {
-            self.blocks.push(in_memory(builder, path)?);
-        }
-        outcome
-    }
-
-    fn read_frames(&mut self, path: &Path, builders: &mut Builders) -> Result<(), StoreError> {
-        let mut outcome = Ok(());
-        while let Some((signal, payload)) = self.reader.next()? {
-            match Request::decode(signal, &payload) {
-                Ok(mut request) => request.feed(builders),
-                // A writer takes no such request.
-                Err(_not_ours) => {
-                    outcome = Err(StoreError::Damaged {
-                        what: "a request in a journal",
-                        path: path.to_owned(),
-                    });
-                }
-            }
-            for full in builders.take_full() {
-                self.blocks.push(in_memory(full, path)?);
-            }
-        }
-        outcome
+/// A failure and what caused it, in one line.
+pub(crate) fn with_cause(error: &StoreError) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     }
 }
 
-fn in_memory(builder: Builder, path: &Path) -> Result<Block, StoreError> {
-    let (bytes, meta) = builder
-        .finish()
-        .map_err(|error| StoreError::io("read", path, error))?;
-    Ok(Block {
-        meta: Arc::new(meta),
-        source: Source::Memory(Arc::new(bytes)),
-        path: path.into(),
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_named_and_asked_for_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let reader = Reader::open(folder.path()).unwrap();
+        let path = folder.path().join("blocks/1.blocks");
+        // Reading it fails, whoever asks.
+        std::fs::create_dir(&path).unwrap();
+        let held = Held {
+            name: "blocks/1.blocks".to_owned(),
+            path: path.clone(),
+            kind: Kind::Blocks,
+        };
+        let mut state = State::default();
+        assert!(state.refresh(std::slice::from_ref(&held)).unwrap());
+        let snapshot = state.snapshot(std::slice::from_ref(&held));
+        let said = &snapshot.damaged()["blocks/1.blocks"];
+        assert!(said.starts_with("cannot open"), "{said}");
+        std::fs::remove_dir(&path).unwrap();
+        crate::file::Writing::create(&path)
+            .unwrap()
+            .finish(&[])
+            .unwrap();
+        let snapshot = reader.snapshot().unwrap();
+        assert!(snapshot.damaged().is_empty(), "{:?}", snapshot.damaged());
+        assert!(state.refresh(&[held]).unwrap());
+        assert!(state.unreadable.is_empty());
+    }
 }

@@ -131,25 +131,109 @@ impl Rollup {
 /// Sums by key.
 pub type Rollups = BTreeMap<RollupKey, Rollup>;
 
+/// What spans of all times are summed up by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TotalKey {
+    /// `service.name` of the resource.
+    pub service: String,
+    /// `gen_ai.request.model`.
+    pub model: String,
+    /// `gen_ai.operation.name`.
+    pub operation: String,
+    /// Whether the spans have error status.
+    pub failed: bool,
+}
+
+/// Sums over a stretch of time.
+pub type Totals = BTreeMap<TotalKey, Rollup>;
+
+impl From<&RollupKey> for TotalKey {
+    fn from(key: &RollupKey) -> Self {
+        Self {
+            service: key.service.clone(),
+            model: key.model.clone(),
+            operation: key.operation.clone(),
+            failed: key.failed,
+        }
+    }
+}
+
+/// Sums of minutes as sums over all of them.
+pub(crate) fn totals(rollups: &Rollups) -> Totals {
+    let mut all = Totals::new();
+    for (key, sums) in rollups {
+        all.entry(key.into()).or_default().merge(sums);
+    }
+    all
+}
+
+impl Rollup {
+    fn encode(&self, out: &mut Vec<u8>) {
+        for number in [
+            self.spans,
+            self.input_tokens,
+            self.cached_tokens,
+            self.output_tokens,
+            self.microjoules,
+        ] {
+            put(out, number);
+        }
+        self.duration.encode(out);
+        self.first_chunk.encode(out);
+    }
+
+    fn decode(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            spans: cursor.number()?,
+            input_tokens: cursor.number()?,
+            cached_tokens: cursor.number()?,
+            output_tokens: cursor.number()?,
+            microjoules: cursor.number()?,
+            duration: Histogram::decode(cursor)?,
+            first_chunk: Histogram::decode(cursor)?,
+        })
+    }
+}
+
+impl TotalKey {
+    fn encode(&self, out: &mut Vec<u8>) {
+        for text in [&self.service, &self.model, &self.operation] {
+            put_bytes(out, text.as_bytes());
+        }
+        put(out, u64::from(self.failed));
+    }
+
+    fn decode(cursor: &mut Cursor<'_>) -> Result<Self, Malformed> {
+        let mut text = || String::from_utf8(cursor.bytes()?.to_vec()).or(Err(Malformed));
+        Ok(Self {
+            service: text()?,
+            model: text()?,
+            operation: text()?,
+            failed: cursor.number()? != 0,
+        })
+    }
+}
+
+pub(crate) fn encode_totals(totals: &Totals, out: &mut Vec<u8>) {
+    put(out, totals.len() as u64);
+    for (key, sums) in totals {
+        key.encode(out);
+        sums.encode(out);
+    }
+}
+
+pub(crate) fn decode_totals(cursor: &mut Cursor<'_>) -> Result<Totals, Malformed> {
+    (0..cursor.count()?)
+        .map(|_| Ok((TotalKey::decode(cursor)?, Rollup::decode(cursor)?)))
+        .collect()
+}
+
 pub(crate) fn encode(rollups: &Rollups, out: &mut Vec<u8>) {
     put(out, rollups.len() as u64);
     for (key, sums) in rollups {
         put(out, key.minute);
-        for text in [&key.service, &key.model, &key.operation] {
-            put_bytes(out, text.as_bytes());
-        }
-        put(out, u64::from(key.failed));
-        for number in [
-            sums.spans,
-            sums.input_tokens,
-            sums.cached_tokens,
-            sums.output_tokens,
-            sums.microjoules,
-        ] {
-            put(out, number);
-        }
-        sums.duration.encode(out);
-        sums.first_chunk.encode(out);
+        TotalKey::from(key).encode(out);
+        sums.encode(out);
     }
 }
 
@@ -158,28 +242,20 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Rollups, Malformed> {
     let mut rollups = Rollups::new();
     for _ in 0..cursor.count()? {
         let minute = cursor.number()?;
-        let mut text = || {
-            let bytes = cursor.bytes()?;
-            String::from_utf8(bytes.to_vec()).or(Err(Malformed))
-        };
-        let (service, model, operation) = (text()?, text()?, text()?);
+        let TotalKey {
+            service,
+            model,
+            operation,
+            failed,
+        } = TotalKey::decode(&mut cursor)?;
         let key = RollupKey {
             minute,
             service,
             model,
             operation,
-            failed: cursor.number()? != 0,
+            failed,
         };
-        let sums = Rollup {
-            spans: cursor.number()?,
-            input_tokens: cursor.number()?,
-            cached_tokens: cursor.number()?,
-            output_tokens: cursor.number()?,
-            microjoules: cursor.number()?,
-            duration: Histogram::decode(&mut cursor)?,
-            first_chunk: Histogram::decode(&mut cursor)?,
-        };
-        rollups.insert(key, sums);
+        rollups.insert(key, Rollup::decode(&mut cursor)?);
     }
     Ok(rollups)
 }

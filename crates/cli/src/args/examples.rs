@@ -189,6 +189,17 @@ Examples:
 Exit code 1 if a rule of level violation is broken. With --json each finding is one line of JSON,
 and a last line says how much was checked.";
 
+pub(super) const TRACE_PURGE: &str = "\
+Examples:
+  llt trace purge 0af76519                      one trace, with its log records
+  llt trace purge --conversation c1 --dry-run
+  llt trace purge --attribute session.id=s7 --yes
+  llt trace purge --older-than 30d --yes        spans, metrics and logs
+  llt trace purge --all
+
+Every file that holds any of it is written anew without it. Traces go whole, also of programs that
+write now. Exit code 1 if a damaged file may still hold some of it; it is named.";
+
 pub(super) const METRICS: &str = "\
 Examples:
   llt metrics

@@ -14,7 +14,7 @@ mod trace;
 pub(crate) use serving::{KeyArgs, KeysCommand};
 pub(crate) use trace::{
     ExportSignal, LogLevel, LogsArgs, MetricsArgs, TraceCheckArgs, TraceCommand, TraceExportArgs,
-    TraceImportArgs, TraceListArgs, TraceQueryArgs, TraceShowArgs, TraceSqlArgs,
+    TraceImportArgs, TraceListArgs, TracePurgeArgs, TraceQueryArgs, TraceShowArgs, TraceSqlArgs,
 };
 
 /// Run any GGUF model on your own machine and see what it does.

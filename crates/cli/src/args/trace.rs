@@ -26,6 +26,9 @@ pub(crate) enum TraceCommand {
     /// Hold recorded telemetry to the conventions, rule by rule
     #[command(after_help = examples::TRACE_CHECK)]
     Check(TraceCheckArgs),
+    /// Remove traces, conversations or all of a time for good
+    #[command(after_help = examples::TRACE_PURGE)]
+    Purge(TracePurgeArgs),
 }
 
 /// Which traces are meant: those with a span that meets all of it.
@@ -116,6 +119,30 @@ pub(crate) struct TraceSqlArgs {
     /// Read everything and compare afterwards, whatever the question says
     #[arg(long, hide = true)]
     pub(crate) full_scan: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TracePurgeArgs {
+    /// These traces: ids, their beginnings, or `last`
+    #[arg(value_name = "TRACE")]
+    pub(crate) traces: Vec<String>,
+    /// Of this conversation (`gen_ai.conversation.id`)
+    #[arg(long, value_name = "ID")]
+    pub(crate) conversation: Option<String>,
+    /// Began at least so long ago; alone it removes metrics and logs of that time as well
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) older_than: Option<Duration>,
+    /// Everything
+    #[arg(long, conflicts_with_all = ["traces", "conversation", "older_than"])]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) query: TraceQueryArgs,
+    /// Remove without being asked
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Only count what would go
+    #[arg(long, conflicts_with = "yes")]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

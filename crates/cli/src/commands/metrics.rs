@@ -38,13 +38,13 @@ struct MetricsDocument<'a> {
 }
 
 pub(crate) fn metrics(args: &MetricsArgs, session: &Session) -> anyhow::Result<ExitStatus> {
-    let store = recorded::open(session)?;
+    let mut store = recorded::open(session)?;
     let minutes = args.since.map(|time| {
         let time = recorded::since(time);
         time.start / MINUTE..time.end / MINUTE
     });
     let mut all: BTreeMap<(String, String), Sums> = BTreeMap::new();
-    for (key, sums) in store.rollups(minutes.as_ref())? {
+    for (key, sums) in store.totals(minutes.as_ref())? {
         let of = all.entry((key.model, key.operation)).or_default();
         let part = if key.failed {
             &mut of.failed

@@ -125,6 +125,11 @@ fn holding(folder: &Path, text: &str, found: &mut Vec<String>) {
     }
 }
 
+/// The files of the store that hold a text once what is packed in them is unpacked.
+fn stored(llt: &Llt, text: &str) -> Vec<std::path::PathBuf> {
+    llamatelemetry_store::files_holding(&llt.home.home().store(), text.as_bytes()).unwrap()
+}
+
 #[test]
 fn with_capture_off_a_secret_is_in_no_export_no_log_and_no_file() {
     let (llt, ran, collector) = run("NO_CONTENT");
@@ -137,6 +142,8 @@ fn with_capture_off_a_secret_is_in_no_export_no_log_and_no_file() {
         let mut found = Vec::new();
         holding(llt.root(), secret, &mut found);
         assert!(found.is_empty(), "{secret}: {found:?}");
+        let packed = stored(&llt, secret);
+        assert!(packed.is_empty(), "{secret}: {packed:?}");
     }
     // What lies compressed in the store is read back as it was.
     for command in [
@@ -163,11 +170,13 @@ fn with_capture_off_a_secret_is_in_no_export_no_log_and_no_file() {
 
 #[test]
 fn with_capture_on_it_is_on_the_span_and_the_key_is_still_nowhere() {
-    let (_llt, ran, collector) = run("SPAN_ONLY");
+    let (llt, ran, collector) = run("SPAN_ONLY");
     let exported = collector.text();
     for secret in [PROMPT, SYSTEM] {
         assert!(exported.contains(secret), "{secret} is missing");
+        assert_eq!(stored(&llt, secret).len(), 1, "{secret} is not stored");
     }
     assert!(!exported.contains(KEY));
+    assert!(stored(&llt, KEY).is_empty());
     assert!(!ran.stderr.contains(KEY));
 }

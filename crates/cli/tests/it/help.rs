@@ -66,6 +66,7 @@ pub(crate) const COMMANDS: &[&str] = &[
     "trace export",
     "trace import",
     "trace check",
+    "trace purge",
     "metrics",
     "logs",
     "gpu",

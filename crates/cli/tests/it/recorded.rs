@@ -1,4 +1,4 @@
-//! `llt trace list|show|export|import`, `llt metrics` and `llt logs` on a store with known rows.
+//! `llt trace list|show|export|import|purge`, `llt metrics` and `llt logs` on a store with known rows.
 
 use crate::llt::{Llt, assert_ran, assert_text};
 
@@ -331,6 +331,38 @@ fn the_store_is_checked_without_a_file() {
     assert_eq!(last["checked"]["spans"], 5);
     assert_eq!(last["checked"]["points"], 4);
     assert_eq!(last["checked"]["logs"], 2);
+}
+
+#[test]
+fn what_is_purged_is_in_no_file() {
+    let llt = stored();
+    let store = llt.home.home().store();
+    let holding = |text: &str| {
+        let files = llamatelemetry_store::files_holding(&store, text.as_bytes());
+        files.unwrap().len()
+    };
+    assert!(holding("slot 0 works") > 0);
+    // Nobody is there to be asked.
+    let ran = llt.run(&["trace", "purge", CHAT]);
+    assert_eq!(ran.code, Some(2), "{}", ran.text());
+    let ran = llt.run(&["trace", "purge"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.text());
+    let dry = ["trace", "purge", "0af76519", "--dry-run", "--json"];
+    let json = llt.run(&dry).json();
+    assert_eq!((&json["spans"], &json["logs"]), (&4.into(), &1.into()));
+    assert!(holding("slot 0 works") > 0);
+    let ran = llt.run(&["trace", "purge", "0af76519", "--yes"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.text());
+    let said = "removed 4 spans of 1 trace, 0 metric points, 1 log record; ";
+    assert!(ran.stderr.starts_with(said), "{}", ran.stderr);
+    assert_eq!(holding("slot 0 works"), 0);
+    assert!(holding("out of memory") > 0);
+    let ran = llt.run(&["trace", "purge", "--older-than", "0s", "--yes"]);
+    let said = "removed 1 span of 1 trace, 4 metric points, 1 log record; ";
+    assert!(ran.stderr.starts_with(said), "{}", ran.stderr);
+    assert_eq!(holding("out of memory"), 0);
+    let ran = llt.run(&["trace", "purge", "--all", "--yes"]);
+    assert_eq!(ran.stderr, "nothing that is stored meets all of that\n");
 }
 
 #[test]

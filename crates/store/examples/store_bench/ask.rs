@@ -80,7 +80,7 @@ pub(crate) fn ask(folder: &Path, spans: u64) -> Value {
         (
             "rollup_ms",
             Box::new(|snapshot, _| {
-                let sums = snapshot.rollups(None).unwrap();
+                let sums = snapshot.totals(None).unwrap().sums;
                 assert_eq!(sums.values().map(|sums| sums.spans).sum::<u64>(), spans);
             }),
         ),

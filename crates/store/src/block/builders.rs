@@ -1,6 +1,7 @@
 //! Rows of all signals on their way into blocks.
 
-use super::build::Builder;
+use super::build::{Builder, Built};
+use super::output::Packing;
 use super::schema::Signal;
 
 /// Rows of all signals on their way into blocks. Where a block is full the next one begins, also
@@ -9,6 +10,7 @@ use super::schema::Signal;
 pub(crate) struct Builders {
     open: [Builder; 3],
     full: Vec<Builder>,
+    origins: u64,
 }
 
 impl Builders {
@@ -16,7 +18,14 @@ impl Builders {
         Self {
             open: Signal::ALL.map(Builder::new),
             full: Vec::new(),
+            origins: 0,
         }
+    }
+
+    /// A number for where the next rows come from.
+    pub(crate) fn next_origin(&mut self) -> u64 {
+        self.origins += 1;
+        self.origins
     }
 
     /// The block that the next row of a signal belongs to.
@@ -34,14 +43,19 @@ impl Builders {
         !self.full.is_empty() || self.open.iter().any(Builder::is_full)
     }
 
-    /// Takes the blocks behind which another has begun.
-    pub(crate) fn take_full(&mut self) -> Vec<Builder> {
-        std::mem::take(&mut self.full)
+    /// The blocks behind which another has begun.
+    pub(crate) fn finish_full(
+        &mut self,
+        packing: Packing,
+    ) -> impl Iterator<Item = std::io::Result<Built>> {
+        let full = std::mem::take(&mut self.full);
+        full.into_iter().map(move |builder| builder.finish(packing))
     }
 
     /// All blocks that have rows.
-    pub(crate) fn into_filled(self) -> impl Iterator<Item = Builder> {
+    pub(crate) fn finish(self, packing: Packing) -> impl Iterator<Item = std::io::Result<Built>> {
         let filled = |builder: &Builder| builder.rows() > 0;
-        self.full.into_iter().chain(self.open).filter(filled)
+        let all = self.full.into_iter().chain(self.open).filter(filled);
+        all.map(move |builder| builder.finish(packing))
     }
 }

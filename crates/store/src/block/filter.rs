@@ -10,9 +10,17 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 pub(crate) const LINE: usize = 64;
 /// Bytes of a line that hold bits.
 const BITS: usize = LINE - 4;
-/// Bits set for a key: with twelve bits a key about one absent key in three hundred passes.
+/// Bits set for a key.
 const PROBES: u32 = 6;
-const BITS_PER_KEY: usize = 12;
+
+/// How much a filter lets through that is not in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Density {
+    /// Twelve bits a key: about one absent key in three hundred passes.
+    Coarse = 12,
+    /// Twenty bits a key: about one in three thousand.
+    Fine = 20,
+}
 
 /// The number that stands for a value under a key.
 pub(crate) fn key_hash(key: &str, kind: u8, value: &[u8]) -> u64 {
@@ -20,9 +28,9 @@ pub(crate) fn key_hash(key: &str, kind: u8, value: &[u8]) -> u64 {
     xxh3_64_with_seed(value, seed)
 }
 
-/// A filter over these hashes; empty for none.
-pub(crate) fn build(hashes: &[u64]) -> Vec<u8> {
-    let lines = (hashes.len() * BITS_PER_KEY).div_ceil(BITS * 8);
+/// A filter over these hashes, none of them twice; empty for none.
+pub(crate) fn build(hashes: &[u64], density: Density) -> Vec<u8> {
+    let lines = (hashes.len() * density as usize).div_ceil(BITS * 8);
     let mut bits = vec![0_u8; lines * LINE];
     for hash in hashes {
         let start = line_of(*hash, lines) * LINE;
@@ -52,6 +60,14 @@ pub(crate) fn may_hold(line: &[u8], hash: u64) -> Result<bool, Malformed> {
     Ok(probes(hash).all(|bit| bits[bit / 8] & (1 << (bit % 8)) != 0))
 }
 
+/// The same for a filter that lies in memory.
+pub(crate) fn holds(filter: &[u8], hash: u64) -> Result<bool, Malformed> {
+    match line_start(hash, filter.len()) {
+        Some(start) => may_hold(filter.get(start..start + LINE).ok_or(Malformed)?, hash),
+        None => Ok(false),
+    }
+}
+
 fn checksum(bits: &[u8]) -> [u8; 4] {
     (xxh3_64(bits) as u32).to_le_bytes()
 }
@@ -70,21 +86,18 @@ fn probes(hash: u64) -> impl Iterator<Item = usize> {
 mod tests {
     use super::*;
 
-    fn holds(filter: &[u8], hash: u64) -> bool {
-        line_start(hash, filter.len())
-            .is_some_and(|start| may_hold(&filter[start..start + LINE], hash).unwrap())
-    }
-
     #[test]
     fn what_is_in_is_found_and_little_else() {
         let hash = |n: u32| key_hash("gen_ai.request.model", 1, &n.to_le_bytes());
         let hashes: Vec<u64> = (0..10_000).map(hash).collect();
-        let filter = build(&hashes);
-        assert!(hashes.iter().all(|hash| holds(&filter, *hash)));
-        let wrong = (10_000..110_000)
-            .filter(|n| holds(&filter, hash(*n)))
-            .count();
-        assert!(wrong < 1_000, "{wrong} of 100,000 absent keys pass");
-        assert!(!holds(&build(&[]), hashes[0]));
+        for (density, bound) in [(Density::Coarse, 1_000), (Density::Fine, 100)] {
+            let filter = build(&hashes, density);
+            assert!(hashes.iter().all(|hash| holds(&filter, *hash).unwrap()));
+            let wrong = (10_000..110_000)
+                .filter(|n| holds(&filter, hash(*n)).unwrap())
+                .count();
+            assert!(wrong < bound, "{wrong} of 100,000 absent keys pass");
+        }
+        assert!(!holds(&build(&[], Density::Fine), hashes[0]).unwrap());
     }
 }

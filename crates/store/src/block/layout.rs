@@ -1,20 +1,19 @@
 //! A block's footer: what lies where.
 //!
-//! ```text
-//! file   := block* end
-//! block  := chunk* footer          (positions in a footer count from its block's first byte)
-//! end    := directory · length of directory (u32) · its checksum (u64) · MAGIC
-//! ```
-//! All numbers in footers and directories are LEB128 varints; fixed ones are little-endian.
+//! Positions in a footer count from its block's first byte. All numbers in it are LEB128 varints;
+//! fixed ones are little-endian.
 
 use super::column::ValueType;
 use super::schema::Signal;
 use crate::codec::{Cursor, Malformed, put, put_bytes};
+use crate::rollup::{self, Totals};
 
 /// Rows of a block at most.
 pub(crate) const ROW_LIMIT: usize = 16_384;
-/// Bytes of texts and attributes in a block, about; a block is closed above it.
+/// Bytes of texts in a block, each counted once, about; a block is closed above it.
 pub(crate) const SIZE_LIMIT: usize = 12 << 20;
+/// Bytes of all its rows' texts put together; a block is closed above it, however often they repeat.
+pub(crate) const CONTENT_LIMIT: usize = 64 << 20;
 
 /// Attributes of one row at most: a request with more is refused.
 pub(crate) const ATTRIBUTE_LIMIT: usize = 1 << 16;
@@ -81,6 +80,8 @@ pub(crate) struct BlockMeta {
     pub(crate) pages: Vec<PiecePage>,
     pub(crate) filter: Chunk,
     pub(crate) rollups: Chunk,
+    /// The sums of the whole block; `None` in files of format 1.
+    pub(crate) totals: Option<Totals>,
 }
 
 impl BlockMeta {
@@ -98,6 +99,7 @@ impl BlockMeta {
             pages: Vec::new(),
             filter: Chunk::default(),
             rollups: Chunk::default(),
+            totals: None,
         }
     }
 
@@ -134,6 +136,9 @@ impl BlockMeta {
         }
         self.filter.encode(&mut out);
         self.rollups.encode(&mut out);
+        if let Some(totals) = &self.totals {
+            rollup::encode_totals(totals, &mut out);
+        }
         out
     }
 
@@ -168,6 +173,9 @@ impl BlockMeta {
         })?;
         meta.filter = Chunk::decode(cursor)?;
         meta.rollups = Chunk::decode(cursor)?;
+        if !cursor.is_empty() {
+            meta.totals = Some(rollup::decode_totals(cursor)?);
+        }
         meta.is_sound().then_some(meta).ok_or(Malformed)
     }
 

@@ -5,23 +5,39 @@ use super::view::{Block, Dictionary, Pieces};
 use crate::StoreError;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
 use prost::Message as _;
+use std::sync::Arc;
 
 /// One row: the numbers and texts of the signal's schema and the attributes in their order.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Row {
     pub(crate) numbers: Vec<u64>,
-    pub(crate) texts: Vec<Vec<u8>>,
+    /// Those of resource and scope are shared by all rows of a block that have the same.
+    pub(crate) texts: Vec<Arc<[u8]>>,
     pub(crate) attributes: Vec<KeyValue>,
 }
 
 struct Column {
     values: Vec<u64>,
     dictionary: Dictionary,
+    /// The latest text and its code: neighbours have much in common.
+    latest: Option<(u64, Arc<[u8]>)>,
 }
 
 impl Column {
     fn text(&self, index: usize, pieces: &mut Pieces<'_>) -> Result<Vec<u8>, StoreError> {
         self.dictionary.string(self.values[index] as usize, pieces)
+    }
+
+    fn shared(&mut self, index: usize, pieces: &mut Pieces<'_>) -> Result<Arc<[u8]>, StoreError> {
+        let code = self.values[index];
+        if let Some((latest, text)) = &self.latest
+            && *latest == code
+        {
+            return Ok(text.clone());
+        }
+        let text: Arc<[u8]> = self.text(index, pieces)?.into();
+        self.latest = Some((code, text.clone()));
+        Ok(text)
     }
 }
 
@@ -40,11 +56,12 @@ pub(crate) fn read(block: &Block, rows: &[u32]) -> Result<Vec<Row>, StoreError> 
         .iter()
         .map(|column| block.values(column))
         .collect::<Result<Vec<_>, _>>()?;
-    let texts = meta
+    let mut texts = meta
         .texts
         .iter()
         .map(|column| {
             Ok(Column {
+                latest: None,
                 values: block.values(column)?,
                 dictionary: block.dictionary(column)?,
             })
@@ -71,6 +88,7 @@ pub(crate) fn read(block: &Block, rows: &[u32]) -> Result<Vec<Row>, StoreError> 
             let loaded = match &mut columns[place] {
                 Some(loaded) => loaded,
                 slot @ None => slot.insert(Column {
+                    latest: None,
                     values: block.values(column)?,
                     dictionary: block.dictionary(column)?,
                 }),
@@ -89,8 +107,8 @@ pub(crate) fn read(block: &Block, rows: &[u32]) -> Result<Vec<Row>, StoreError> 
         found.push(Row {
             numbers: numbers.iter().map(|values| values[row]).collect(),
             texts: texts
-                .iter()
-                .map(|column| column.text(row, &mut pieces))
+                .iter_mut()
+                .map(|column| column.shared(row, &mut pieces))
                 .collect::<Result<_, _>>()?,
             attributes,
         });

@@ -26,6 +26,11 @@ pub(crate) struct Interner {
 impl Interner {
     /// The number of a string.
     pub(crate) fn intern(&mut self, string: &[u8]) -> u32 {
+        self.intern_new(string).0
+    }
+
+    /// The number of a string, and whether it is its first appearance.
+    pub(crate) fn intern_new(&mut self, string: &[u8]) -> (u32, bool) {
         let hash = xxh3_64(string);
         let (ends, bytes, hashes) = (&self.ends, &self.bytes, &self.hashes);
         let same = |index: &u32| {
@@ -33,7 +38,7 @@ impl Interner {
             hashes[index] == hash && slice(ends, bytes, index) == string
         };
         if let Some(index) = self.table.find(hash, same) {
-            return *index;
+            return (*index, false);
         }
         let index = self.ends.len() as u32;
         self.bytes.extend_from_slice(string);
@@ -42,7 +47,12 @@ impl Interner {
         let hashes = &self.hashes;
         self.table
             .insert_unique(hash, index, |index| hashes[*index as usize]);
-        index
+        (index, true)
+    }
+
+    /// All strings, one behind the other.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -74,6 +84,14 @@ pub(crate) fn encode_entry(string: &[u8], pieces: &mut Interner, out: &mut Vec<u
         let index = i64::from(pieces.intern(piece));
         put(out, crate::codec::zigzag(index - last));
         last = index + 1;
+    }
+}
+
+/// The string of an entry that is not kept in pieces.
+pub(crate) fn short(entry: &[u8]) -> Option<&[u8]> {
+    match decode_entry(&mut Cursor::new(entry)) {
+        Ok(Entry::Whole(string)) => Some(string),
+        _ => None,
     }
 }
 

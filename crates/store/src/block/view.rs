@@ -1,12 +1,14 @@
 //! Reads a block: only the chunks that are asked for, each checked when it is read.
 
+use super::build::trace_key;
 use super::column::{ValueType, decode_numbers};
-use super::filter;
+use super::filter::{self, Density};
 use super::layout::{BlockMeta, Chunk, ColumnMeta};
+use super::schema::{Signal, TRACE};
 use super::strings::{Entry, LONGEST_LIST, decode_entry};
 use crate::StoreError;
 use crate::codec::{Cursor, Malformed};
-use crate::rollup::{self, Rollups};
+use crate::rollup::{self, Rollups, Totals};
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
@@ -79,9 +81,35 @@ impl Block {
         }
     }
 
-    /// All bytes of the block, footer excluded; each chunk is checked when it is read again.
+    /// All bytes of the block, footer excluded, each chunk checked.
     pub(crate) fn all(&self) -> Result<Vec<u8>, StoreError> {
-        self.bytes(0, self.meta.length())
+        let bytes = self.bytes(0, self.meta.length())?;
+        for chunk in self.meta.chunks() {
+            // That it lies within was checked with the footer.
+            if xxh3_64(&bytes[chunk.start..chunk.start + chunk.length]) != chunk.checksum {
+                return Err(self.damaged("a checksum differs"));
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// A filter of its traces, made anew: files of format 1 have none.
+    pub(crate) fn trace_filter(&self) -> Result<Vec<u8>, StoreError> {
+        if self.meta.signal == Signal::Metrics {
+            return Ok(Vec::new());
+        }
+        let dictionary = self.dictionary(&self.meta.texts[TRACE])?;
+        let ids = (0..dictionary.len()).filter_map(|index| dictionary.short(index));
+        let keys: Vec<u64> = ids.map(trace_key).collect();
+        Ok(filter::build(&keys, Density::Fine))
+    }
+
+    /// The sums of the whole block.
+    pub(crate) fn totals(&self) -> Result<Totals, StoreError> {
+        match &self.meta.totals {
+            Some(totals) => Ok(totals.clone()),
+            None => Ok(rollup::totals(&self.rollups()?)),
+        }
     }
 
     pub(crate) fn chunk(&self, chunk: &Chunk) -> Result<Vec<u8>, StoreError> {

@@ -3,9 +3,10 @@
 
 mod points;
 mod sums;
+mod weight;
 
 use crate::StoreError;
-use crate::block::{ATTRIBUTE_LIMIT, Builder, Builders, Row, Signal, log, span};
+use crate::block::{ATTRIBUTE_LIMIT, Builder, Builders, Origin, Row, Signal, log, span};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -14,6 +15,10 @@ use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::metrics::v1::{Metric, ResourceMetrics, ScopeMetrics};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use prost::Message as _;
+use std::sync::Arc;
+
+pub use weight::rows;
+pub(crate) use weight::weigh;
 
 /// An export request of one of the signals.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,10 +60,11 @@ impl Request {
                     for mut scope in scopes {
                         let spans = std::mem::take(&mut scope.spans);
                         let by = scope.encode_to_vec();
+                        let origin = origin(builders, &from, &by);
                         for span in spans {
                             let builder = builders.of(Signal::Traces);
                             sums::add(builder.rollups(), &service, &span);
-                            feed_span(builder, &from, &by, span);
+                            feed_span(builder, origin, span);
                         }
                     }
                 }
@@ -70,8 +76,9 @@ impl Request {
                     for mut scope in scopes {
                         let records = std::mem::take(&mut scope.log_records);
                         let by = scope.encode_to_vec();
+                        let origin = origin(builders, &from, &by);
                         for record in records {
-                            feed_log(builders.of(Signal::Logs), &from, &by, &record);
+                            feed_log(builders.of(Signal::Logs), origin, &record);
                         }
                     }
                 }
@@ -83,8 +90,9 @@ impl Request {
                     for mut scope in scopes {
                         let metrics = std::mem::take(&mut scope.metrics);
                         let by = scope.encode_to_vec();
+                        let origin = origin(builders, &from, &by);
                         for metric in metrics {
-                            points::feed(builders, &from, &by, metric);
+                            points::feed(builders, origin, metric);
                         }
                     }
                 }
@@ -115,7 +123,16 @@ impl Request {
     }
 }
 
-fn feed_span(builder: &mut Builder, resource: &[u8], scope: &[u8], mut span: Span) {
+/// Where rows come from: their resource and scope, without the rows.
+fn origin<'a>(builders: &mut Builders, resource: &'a [u8], scope: &'a [u8]) -> Origin<'a> {
+    Origin {
+        number: builders.next_origin(),
+        resource,
+        scope,
+    }
+}
+
+fn feed_span(builder: &mut Builder, origin: Origin<'_>, mut span: Span) {
     let rest = Span {
         events: std::mem::take(&mut span.events),
         links: std::mem::take(&mut span.links),
@@ -129,6 +146,7 @@ fn feed_span(builder: &mut Builder, resource: &[u8], scope: &[u8], mut span: Spa
         ),
     };
     builder.push(
+        origin,
         &[
             span.start_time_unix_nano,
             span.end_time_unix_nano
@@ -141,8 +159,6 @@ fn feed_span(builder: &mut Builder, resource: &[u8], scope: &[u8], mut span: Spa
             u64::from(span.dropped_links_count),
         ],
         &[
-            resource,
-            scope,
             span.name.as_bytes(),
             &span.trace_id,
             &span.span_id,
@@ -158,7 +174,7 @@ fn feed_span(builder: &mut Builder, resource: &[u8], scope: &[u8], mut span: Spa
 /// Beside a log record's flags, which take 32 bits: its time was that of its observation.
 const UNTIMED: u64 = 1 << 32;
 
-fn feed_log(builder: &mut Builder, resource: &[u8], scope: &[u8], record: &LogRecord) {
+fn feed_log(builder: &mut Builder, origin: Origin<'_>, record: &LogRecord) {
     // An empty body is no body.
     let body = record.body.as_ref().map(|body| {
         let mut bytes = vec![1];
@@ -174,6 +190,7 @@ fn feed_log(builder: &mut Builder, resource: &[u8], scope: &[u8], record: &LogRe
         record.time_unix_nano
     };
     builder.push(
+        origin,
         &[
             time,
             observed.wrapping_sub(time),
@@ -182,8 +199,6 @@ fn feed_log(builder: &mut Builder, resource: &[u8], scope: &[u8], record: &LogRe
             u64::from(record.dropped_attributes_count),
         ],
         &[
-            resource,
-            scope,
             record.event_name.as_bytes(),
             &record.trace_id,
             &record.span_id,
@@ -225,9 +240,9 @@ pub(crate) fn span(row: Row) -> Result<Span, Broken> {
         }),
     };
     Ok(Span {
-        trace_id: texts[TRACE].clone(),
-        span_id: texts[SPAN].clone(),
-        parent_span_id: texts[span::PARENT].clone(),
+        trace_id: texts[TRACE].to_vec(),
+        span_id: texts[SPAN].to_vec(),
+        parent_span_id: texts[span::PARENT].to_vec(),
         trace_state: text(&texts[span::STATE])?,
         flags: small(numbers[span::FLAGS])?,
         name: text(&texts[NAME])?,
@@ -259,8 +274,8 @@ pub(crate) fn log_record(row: Row) -> Result<LogRecord, Broken> {
         severity_text: text(&texts[log::SEVERITY_TEXT])?,
         dropped_attributes_count: small(numbers[log::DROPPED_ATTRIBUTES])?,
         flags: small(numbers[log::FLAGS] & !UNTIMED)?,
-        trace_id: texts[TRACE].clone(),
-        span_id: texts[SPAN].clone(),
+        trace_id: texts[TRACE].to_vec(),
+        span_id: texts[SPAN].to_vec(),
         event_name: text(&texts[NAME])?,
         attributes: row.attributes,
         body,
@@ -274,6 +289,11 @@ pub(crate) fn metric(row: Row) -> Result<Metric, Broken> {
     metrics.pop().ok_or(Broken("no metric"))
 }
 
+/// Equal bytes; rows of one block share them.
+fn is_same(one: &Arc<[u8]>, other: &Arc<[u8]>) -> bool {
+    Arc::ptr_eq(one, other) || one == other
+}
+
 /// Rows of one signal as an export request; neighbours of one resource and scope lie together.
 pub(crate) fn gather(signal: Signal, rows: Vec<Row>) -> Result<Request, Broken> {
     use crate::block::{RESOURCE, SCOPE};
@@ -282,41 +302,44 @@ pub(crate) fn gather(signal: Signal, rows: Vec<Row>) -> Result<Request, Broken> 
         Signal::Metrics => Request::Metrics(ExportMetricsServiceRequest::default()),
         Signal::Logs => Request::Logs(ExportLogsServiceRequest::default()),
     };
-    let mut last: Option<(Vec<u8>, Vec<u8>)> = None;
+    let mut last: Option<[Arc<[u8]>; 2]> = None;
     for row in rows {
-        let from = (row.texts[RESOURCE].clone(), row.texts[SCOPE].clone());
+        let from = [RESOURCE, SCOPE].map(|place| row.texts[place].clone());
         let new_resource = last
             .as_ref()
-            .is_none_or(|(resource, _)| *resource != from.0);
-        let new_scope = new_resource || last.as_ref().is_none_or(|(_, scope)| *scope != from.1);
+            .is_none_or(|[resource, _]| !is_same(resource, &from[0]));
+        let new_scope = new_resource
+            || last
+                .as_ref()
+                .is_none_or(|[_, scope]| !is_same(scope, &from[1]));
         // Each arm: open what is new, then add the row to the latest.
         match &mut all {
             Request::Traces(request) => {
                 if new_resource {
                     request
                         .resource_spans
-                        .push(ResourceSpans::decode(&*from.0)?);
+                        .push(ResourceSpans::decode(&*from[0])?);
                 }
                 let resource = request
                     .resource_spans
                     .last_mut()
                     .ok_or(Broken("no resource"))?;
                 if new_scope {
-                    resource.scope_spans.push(ScopeSpans::decode(&*from.1)?);
+                    resource.scope_spans.push(ScopeSpans::decode(&*from[1])?);
                 }
                 let scope = resource.scope_spans.last_mut().ok_or(Broken("no scope"))?;
                 scope.spans.push(span(row)?);
             }
             Request::Logs(request) => {
                 if new_resource {
-                    request.resource_logs.push(ResourceLogs::decode(&*from.0)?);
+                    request.resource_logs.push(ResourceLogs::decode(&*from[0])?);
                 }
                 let resource = request
                     .resource_logs
                     .last_mut()
                     .ok_or(Broken("no resource"))?;
                 if new_scope {
-                    resource.scope_logs.push(ScopeLogs::decode(&*from.1)?);
+                    resource.scope_logs.push(ScopeLogs::decode(&*from[1])?);
                 }
                 let scope = resource.scope_logs.last_mut().ok_or(Broken("no scope"))?;
                 scope.log_records.push(log_record(row)?);
@@ -325,14 +348,16 @@ pub(crate) fn gather(signal: Signal, rows: Vec<Row>) -> Result<Request, Broken> 
                 if new_resource {
                     request
                         .resource_metrics
-                        .push(ResourceMetrics::decode(&*from.0)?);
+                        .push(ResourceMetrics::decode(&*from[0])?);
                 }
                 let resource = request
                     .resource_metrics
                     .last_mut()
                     .ok_or(Broken("no resource"))?;
                 if new_scope {
-                    resource.scope_metrics.push(ScopeMetrics::decode(&*from.1)?);
+                    resource
+                        .scope_metrics
+                        .push(ScopeMetrics::decode(&*from[1])?);
                 }
                 let scope = resource
                     .scope_metrics

@@ -1,7 +1,7 @@
 //! Metrics: a row is a data point; what its metric says of itself is kept once.
 
 use super::Broken;
-use crate::block::{Builders, Row, Signal, point};
+use crate::block::{Builders, Origin, Row, Signal, point};
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::metrics::v1::{Metric, metric::Data};
 use prost::Message;
@@ -37,28 +37,28 @@ point!(
 );
 
 /// Adds the points of a metric. A metric without points leaves no row.
-pub(super) fn feed(builders: &mut Builders, resource: &[u8], scope: &[u8], mut metric: Metric) {
+pub(super) fn feed(builders: &mut Builders, origin: Origin<'_>, mut metric: Metric) {
     match metric.data.as_mut() {
         None => {}
         Some(Data::Gauge(data)) => {
             let points = std::mem::take(&mut data.data_points);
-            each(builders, [resource, scope], 1, &metric, points);
+            each(builders, origin, 1, &metric, points);
         }
         Some(Data::Sum(data)) => {
             let points = std::mem::take(&mut data.data_points);
-            each(builders, [resource, scope], 2, &metric, points);
+            each(builders, origin, 2, &metric, points);
         }
         Some(Data::Histogram(data)) => {
             let points = std::mem::take(&mut data.data_points);
-            each(builders, [resource, scope], 3, &metric, points);
+            each(builders, origin, 3, &metric, points);
         }
         Some(Data::ExponentialHistogram(data)) => {
             let points = std::mem::take(&mut data.data_points);
-            each(builders, [resource, scope], 4, &metric, points);
+            each(builders, origin, 4, &metric, points);
         }
         Some(Data::Summary(data)) => {
             let points = std::mem::take(&mut data.data_points);
-            each(builders, [resource, scope], 5, &metric, points);
+            each(builders, origin, 5, &metric, points);
         }
     }
 }
@@ -82,7 +82,7 @@ pub(super) fn most_attributes(metric: &Metric) -> usize {
 /// `metric` has no points any more.
 fn each<P: Point>(
     builders: &mut Builders,
-    [resource, scope]: [&[u8]; 2],
+    origin: Origin<'_>,
     kind: u64,
     metric: &Metric,
     points: Vec<P>,
@@ -93,10 +93,9 @@ fn each<P: Point>(
         let (time, start) = point.times();
         let (time, start) = (std::mem::take(time), std::mem::take(start));
         builders.of(Signal::Metrics).push(
+            origin,
             &[time, time.wrapping_sub(start), kind],
             &[
-                resource,
-                scope,
                 metric.name.as_bytes(),
                 &[],
                 &[],

@@ -14,14 +14,27 @@ const OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
 const FIRST_CHUNK: &str = "gen_ai.response.time_to_first_chunk";
 const JOULES: &str = "llamacpp.energy";
 
+/// Bytes of a name that sums are kept by; what is longer is cut, so that a hostile one is not kept
+/// again for every minute.
+const LONGEST_NAME: usize = 256;
+
 const MINUTE: u64 = 60_000_000_000;
 const ERROR: i32 = 2;
 
 pub(super) fn service(resource: Option<&Resource>) -> String {
     resource
         .and_then(|resource| text(&resource.attributes, SERVICE))
+        .map(name)
         .unwrap_or_default()
-        .to_owned()
+}
+
+/// As much of a text as sums are kept by.
+fn name(text: &str) -> String {
+    let mut end = LONGEST_NAME.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
 }
 
 /// Counts a span, if it is a request to a model or another operation of the GenAI conventions.
@@ -33,8 +46,8 @@ pub(super) fn add(rollups: &mut Rollups, service: &str, span: &Span) {
     let key = RollupKey {
         minute: span.start_time_unix_nano / MINUTE,
         service: service.to_owned(),
-        model: text(attributes, MODEL).unwrap_or_default().to_owned(),
-        operation: operation.to_owned(),
+        model: text(attributes, MODEL).map(name).unwrap_or_default(),
+        operation: name(operation),
         failed: span
             .status
             .as_ref()

@@ -2,6 +2,7 @@
 
 use crate::StoreError;
 use crate::block::{self, Block, NAME, Pieces, RESOURCE, SPAN, Signal, TRACE, ValueType, key_hash};
+use crate::reader::Part;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use prost::Message as _;
@@ -66,6 +67,17 @@ impl Literal {
 const FAILED: u64 = 3;
 
 impl Condition {
+    /// Whether a row of the block may meet it, by what is known without a look at the disk.
+    pub(crate) fn may_hold_part(&self, part: &Part) -> bool {
+        match self {
+            Self::Trace(id) => part.may_hold_trace(id),
+            Self::AnyTrace(ids) => {
+                ids.len() > ASKED || ids.iter().any(|id| part.may_hold_trace(id))
+            }
+            _ => true,
+        }
+    }
+
     /// Whether a row of the block may meet it; `false` is certain, and costs a look at the filter.
     pub(crate) fn may_hold(&self, block: &Block) -> Result<bool, StoreError> {
         let schema = block.meta.signal.schema();

@@ -2,15 +2,16 @@
 
 mod batch;
 mod condition;
+mod sums;
 
 pub use batch::{Attribute, Batch, Content, NumberColumn, TextColumn, Texts, column};
 pub use condition::{Condition, Literal};
+pub use sums::Sums;
 
 use crate::StoreError;
 use crate::block::{self, Block, Pieces, Row, Signal, TIME};
 use crate::otlp::{self, Request};
-use crate::reader::{Part, Snapshot};
-use crate::rollup::{RollupKey, Rollups};
+use crate::reader::{Part, Snapshot, with_cause};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -57,10 +58,11 @@ impl Snapshot {
                 .is_some_and(|time| part.newest < time.start || part.oldest >= time.end);
             let enough =
                 times.len() >= limit && times.last().is_none_or(|last| *last > part.newest);
-            if outside || enough {
+            let without = |condition: &Condition| !condition.may_hold_part(part);
+            if outside || enough || query.conditions.iter().any(without) {
                 continue;
             }
-            match rows_of(part, query) {
+            match part.block().and_then(|block| rows_of(&block, query)) {
                 Ok(rows) if rows.is_empty() => {}
                 Ok(rows) => {
                     if limit < usize::MAX {
@@ -71,11 +73,11 @@ impl Snapshot {
                     let rows = rows.into_iter().map(|(row, _)| row).collect();
                     found.blocks.push((part, rows));
                 }
-                Err(error @ StoreError::Damaged { .. }) => found.damaged.push(error.to_string()),
+                Err(error) if error.is_of_file() => found.damaged.push(with_cause(&error)),
                 Err(error) => return Err(error),
             }
         }
-        found.cut(limit, &times)?;
+        found.cut(limit, &times);
         Ok(found)
     }
 
@@ -87,44 +89,32 @@ impl Snapshot {
         };
         self.find(Signal::Traces, &query)?.traces()
     }
-
-    /// Sums over the model requests of a time range, by minute, service, model, operation and
-    /// outcome.
-    pub fn rollups(&self, minutes: Option<&Range<u64>>) -> Result<Rollups, StoreError> {
-        let mut all = Rollups::new();
-        let within = |key: &RollupKey| minutes.is_none_or(|wanted| wanted.contains(&key.minute));
-        for part in self.of(Signal::Traces) {
-            let sums = match part.block().and_then(|block| block.rollups()) {
-                Ok(sums) => sums,
-                Err(StoreError::Damaged { .. }) => continue,
-                Err(error) => return Err(error),
-            };
-            for (key, sums) in sums.iter().filter(|(key, _)| within(key)) {
-                all.entry(key.clone()).or_default().merge(sums);
-            }
-        }
-        Ok(all)
-    }
 }
 
 impl Part {
     /// The rows of this block that meet a query, but for its limit.
     pub fn find(&self, query: &Query) -> Result<Batch, StoreError> {
-        Ok(Batch::new(self.block()?, rows_of(self, query)?))
+        let without = |condition: &Condition| !condition.may_hold_part(self);
+        let block = self.block()?;
+        let rows = if query.conditions.iter().any(without) {
+            Vec::new()
+        } else {
+            rows_of(&block, query)?
+        };
+        Ok(Batch::new(block, rows))
     }
 }
 
 /// The rows of a block that meet the query, rising, with their times.
-fn rows_of(part: &Part, query: &Query) -> Result<Vec<(u32, u64)>, StoreError> {
-    let block = part.block()?;
+pub(crate) fn rows_of(block: &Block, query: &Query) -> Result<Vec<(u32, u64)>, StoreError> {
     for condition in &query.conditions {
-        if !condition.may_hold(&block)? {
+        if !condition.may_hold(block)? {
             return Ok(Vec::new());
         }
     }
     let mut rows: Option<Vec<u32>> = None;
     for condition in &query.conditions {
-        let mut met = condition.rows(&block)?;
+        let mut met = condition.rows(block)?;
         if let Some(rows) = rows {
             met.retain(|row| rows.binary_search(row).is_ok());
         }
@@ -142,8 +132,14 @@ fn rows_of(part: &Part, query: &Query) -> Result<Vec<(u32, u64)>, StoreError> {
     })
 }
 
+/// The times of all rows of a block.
+fn times_of(part: &Part) -> Result<Vec<u64>, StoreError> {
+    let block = part.block()?;
+    block.values(&block.meta.numbers[TIME])
+}
+
 /// Time and trace of these rows. A row without a trace has none.
-fn ids_of(block: &Block, rows: &[u32]) -> Result<Vec<(u64, [u8; 16])>, StoreError> {
+pub(crate) fn ids_of(block: &Block, rows: &[u32]) -> Result<Vec<(u64, [u8; 16])>, StoreError> {
     let times = block.values(&block.meta.numbers[TIME])?;
     let column = &block.meta.texts[block::TRACE];
     let (codes, dictionary) = (block.values(column)?, block.dictionary(column)?);
@@ -171,13 +167,25 @@ impl<'a> Found<'a> {
     /// Rows of one time stay together. What is damaged is named by the piece that meets it.
     pub fn pieces(&self, rows: usize) -> Result<Vec<Found<'a>>, StoreError> {
         let mut all: Vec<(u64, usize, u32)> = Vec::with_capacity(self.len());
+        let mut damaged = Vec::new();
         for (place, (part, found)) in self.blocks.iter().enumerate() {
-            let block = part.block()?;
-            let times = block.values(&block.meta.numbers[TIME])?;
-            all.extend(found.iter().map(|row| (times[*row as usize], place, *row)));
+            match times_of(part) {
+                Ok(times) => {
+                    all.extend(found.iter().map(|row| (times[*row as usize], place, *row)));
+                }
+                Err(error) if error.is_of_file() => damaged.push(with_cause(&error)),
+                Err(error) => return Err(error),
+            }
         }
         all.sort_unstable();
         let mut pieces = Vec::new();
+        if !damaged.is_empty() {
+            pieces.push(Found {
+                signal: self.signal,
+                blocks: Vec::new(),
+                damaged,
+            });
+        }
         let mut rest = all.as_mut_slice();
         while !rest.is_empty() {
             let last = rest[rows.clamp(1, rest.len()) - 1].0;
@@ -199,16 +207,23 @@ impl<'a> Found<'a> {
     }
 
     /// Keeps the newest rows. `times` are those of the newest, newest first.
-    fn cut(&mut self, limit: usize, times: &[u64]) -> Result<(), StoreError> {
+    fn cut(&mut self, limit: usize, times: &[u64]) {
         if self.len() <= limit {
-            return Ok(());
+            return;
         }
         let oldest = times.last().copied().unwrap_or(0);
         // Of those that share the oldest time only as many as fit.
         let mut room = times.iter().filter(|time| **time == oldest).count();
+        let damaged = &mut self.damaged;
         for (part, rows) in &mut self.blocks {
-            let block = part.block()?;
-            let at = block.values(&block.meta.numbers[TIME])?;
+            let at = match times_of(part) {
+                Ok(at) => at,
+                Err(error) => {
+                    damaged.push(with_cause(&error));
+                    rows.clear();
+                    continue;
+                }
+            };
             rows.retain(|row| match at[*row as usize].cmp(&oldest) {
                 std::cmp::Ordering::Greater => true,
                 std::cmp::Ordering::Less => false,
@@ -220,7 +235,6 @@ impl<'a> Found<'a> {
             });
         }
         self.blocks.retain(|(_, rows)| !rows.is_empty());
-        Ok(())
     }
 
     /// The rows themselves, oldest first. Those of a block that turns out to be damaged are left
@@ -233,7 +247,7 @@ impl<'a> Found<'a> {
         for (part, rows) in self.blocks.iter().rev() {
             match part.block().and_then(|block| read(&block, rows)) {
                 Ok(rows) => all.extend(rows),
-                Err(error @ StoreError::Damaged { .. }) => self.damaged.push(error.to_string()),
+                Err(error) if error.is_of_file() => self.damaged.push(with_cause(&error)),
                 Err(error) => return Err(error),
             }
         }
@@ -252,7 +266,7 @@ impl<'a> Found<'a> {
         for (part, rows) in &self.blocks {
             match part.block().and_then(|block| ids_of(&block, rows)) {
                 Ok(ids) => all.extend(ids),
-                Err(error @ StoreError::Damaged { .. }) => self.damaged.push(error.to_string()),
+                Err(error) if error.is_of_file() => self.damaged.push(with_cause(&error)),
                 Err(error) => return Err(error),
             }
         }

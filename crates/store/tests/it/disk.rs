@@ -1,28 +1,13 @@
 //! A bad world: damage, kills, several processes, no room.
 
-use crate::messages::{attribute, chat, request, spans};
+use crate::messages::{attribute, chat, files, request, spans};
 use llamatelemetry_store::{Query, Reader, Retention, Signal, StoreError, Writer, compact};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use prost::Message as _;
-use std::path::{Path, PathBuf};
 
 fn append(writer: &Writer, from: u64, count: u64) {
     let bytes = request((from..from + count).map(chat).collect()).encode_to_vec();
     writer.append(Signal::Traces, bytes).unwrap();
-}
-
-fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
-    let mut all = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            all.extend(files(&path, extension));
-        } else if path.extension().is_some_and(|found| found == extension) {
-            all.push(path);
-        }
-    }
-    all.sort();
-    all
 }
 
 #[test]
@@ -212,7 +197,7 @@ fn numbers_at_their_limit_are_summed_up() {
     writer.seal().unwrap();
     writer.append(Signal::Traces, bytes).unwrap();
     let snapshot = Reader::open(folder.path()).unwrap().snapshot().unwrap();
-    let sums = snapshot.rollups(None).unwrap();
+    let sums = snapshot.rollups(None).unwrap().sums;
     let all: Vec<_> = sums.values().collect();
     assert_eq!(all.len(), 1);
     assert_eq!((all[0].spans, all[0].input_tokens), (8, u64::MAX));

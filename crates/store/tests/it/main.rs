@@ -7,8 +7,12 @@
 )]
 
 mod disk;
+mod formats;
 mod full_disk;
 mod kill;
+mod limits;
 mod messages;
+mod purge;
 mod queries;
 mod round_trip;
+mod soak;

@@ -6,6 +6,7 @@ use opentelemetry_proto::tonic::common::v1::{
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status, span};
+use std::path::{Path, PathBuf};
 
 pub(crate) fn attribute(key: &str, value: Value) -> KeyValue {
     KeyValue {
@@ -91,5 +92,20 @@ pub(crate) fn spans(request: ExportTraceServiceRequest) -> Vec<Span> {
         .flat_map(|scope| scope.spans)
         .collect();
     all.sort_by(|one, other| one.span_id.cmp(&other.span_id));
+    all
+}
+
+/// Files with this extension below a folder, sorted.
+pub(crate) fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|found| found == extension) {
+            all.push(path);
+        }
+    }
+    all.sort();
     all
 }

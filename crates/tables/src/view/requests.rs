@@ -121,10 +121,11 @@ fn rows(snapshot: &Snapshot, time: Option<&Range<u64>>) -> Result<Whole, TablesE
     // The first nanosecond of a minute is its name: a range of times holds the minutes that begin
     // in it.
     let minutes = time.map(|time| time.start.div_ceil(MINUTE)..time.end.div_ceil(MINUTE));
-    let sums = snapshot.rollups(minutes.as_ref())?;
+    let summed = snapshot.rollups(minutes.as_ref())?;
+    let sums = summed.sums.iter();
     Ok(Whole {
-        rows: sums.iter().map(|(key, sums)| row(key, sums)).collect(),
-        damaged: Vec::new(),
+        rows: sums.map(|(key, sums)| row(key, sums)).collect(),
+        damaged: summed.damaged,
     })
 }
 

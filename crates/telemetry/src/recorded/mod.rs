@@ -16,7 +16,7 @@ pub use moment::Moment;
 pub use summary::TraceSummary;
 
 use crate::check::Document;
-use llamatelemetry_store::{Condition, Query, Reader, Rollups, Signal, Snapshot, StoreError};
+use llamatelemetry_store::{Condition, Query, Reader, Signal, Snapshot, StoreError, Totals};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use std::collections::BTreeSet;
 use std::ops::{ControlFlow, Range, RangeInclusive};
@@ -182,9 +182,11 @@ impl Recorded {
         Ok(())
     }
 
-    /// Sums over model requests of these minutes since 1970, of all times without.
-    pub fn rollups(&self, minutes: Option<&Range<u64>>) -> Result<Rollups, StoreError> {
-        self.snapshot.rollups(minutes)
+    /// Sums over model requests that began in these minutes since 1970, of all times without.
+    pub fn totals(&mut self, minutes: Option<&Range<u64>>) -> Result<Totals, StoreError> {
+        let summed = self.snapshot.totals(minutes)?;
+        self.damaged.extend(summed.damaged);
+        Ok(summed.sums)
     }
 }
 

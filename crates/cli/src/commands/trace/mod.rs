@@ -1,9 +1,10 @@
-//! `llt trace list|show|export|import|sql|check`
+//! `llt trace list|show|export|import|sql|check|purge`
 
 mod check;
 mod export;
 mod import;
 mod list;
+mod purge;
 mod show;
 mod sql;
 
@@ -19,6 +20,7 @@ pub(super) fn trace(command: &TraceCommand, session: &Session) -> anyhow::Result
         TraceCommand::Import(args) => import::import(args, session),
         TraceCommand::Sql(args) if args.views => sql::views(&session.printer),
         TraceCommand::Sql(args) => sql::sql(args, session),
+        TraceCommand::Purge(args) => purge::purge(args, session),
         TraceCommand::Check(args) if args.rules => check::rules(&session.printer),
         TraceCommand::Check(args) => check::check(args, session),
     }

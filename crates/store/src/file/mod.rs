@@ -1,32 +1,43 @@
 //! A file of blocks: written whole under another name, synced, then renamed into place.
 //!
 //! ```text
-//! file      := (block footer)* directory tail
+//! file      := block* footer* directory tail
 //! directory := count · entries · count · names of the files that this one replaces
-//! tail      := length of directory (u32) · its checksum (u64) · MAGIC
+//! entry     := signal · rows · oldest · newest · start · place, length and checksum of the footer ·
+//!              filter of its traces
+//! tail      := length of directory (u32) · its checksum (u64) · version (u32) · MAGIC
 //! ```
+//! What a question needs to pass a block over lies together at the end. Files of version 1 have
+//! each footer behind its block, and no filters of traces.
+
+mod writing;
+
+pub(crate) use writing::Writing;
 
 use crate::StoreError;
-use crate::block::{Block, BlockMeta, ROW_LIMIT, Signal, Source};
+use crate::block::{Block, BlockMeta, ROW_LIMIT, Signal, Source, holds, trace_key};
 use crate::codec::{Cursor, Malformed, put, put_bytes};
 use crate::folder;
 use std::fs::File;
-use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The format's version; raised when an older reader could not read what is written.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 const MAGIC: &[u8; 4] = b"LLTS";
 const TAIL: usize = 4 + 8 + 4 + 4;
+/// Bytes of a file's end that are read at once: most directories fit.
+const END: u64 = 64 << 10;
 /// No directory or footer is larger, bytes: one that says so is damaged. The keys of attributes stand
 /// in a footer, and one request may be little else.
 const LARGEST: usize = 160 << 20;
+/// Footers of a file that are read together take no more, bytes.
+const FOOTERS: u64 = 16 << 20;
 
 /// One block's place in a file, with what decides whether it is worth opening.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) signal: Signal,
     pub(crate) rows: usize,
@@ -36,22 +47,73 @@ pub(crate) struct Entry {
     footer_start: u64,
     footer_length: usize,
     footer_checksum: u64,
+    /// A filter of its traces; `None` in version 1.
+    traces: Option<Vec<u8>>,
 }
 
 impl Entry {
     /// Whether block and footer lie one behind the other and before this place in the file.
     fn lies_before(&self, end: u64) -> bool {
-        let footer_end = self.footer_start.checked_add(self.footer_length as u64);
+        let footer_end = self.footer_end();
         self.start <= self.footer_start
             && self.footer_length <= LARGEST
             && footer_end.is_some_and(|footer_end| footer_end <= end)
+    }
+
+    fn footer_end(&self) -> Option<u64> {
+        self.footer_start.checked_add(self.footer_length as u64)
     }
 
     /// Whether the footer is the one that the directory speaks of.
     fn is_of(&self, meta: &BlockMeta) -> bool {
         (self.signal, self.rows, self.oldest, self.newest)
             == (meta.signal, meta.rows, meta.oldest, meta.newest)
-            && self.footer_start - self.start == meta.length() as u64
+            && meta.length() as u64 <= self.footer_start - self.start
+    }
+
+    /// Whether a trace may be in the block; `false` is certain.
+    pub(crate) fn may_hold_trace(&self, id: &[u8]) -> bool {
+        // What its checksum vouches for is no filter of ours where that fails: asked further on.
+        let holds = |filter: &Vec<u8>| holds(filter, trace_key(id)).unwrap_or(true);
+        self.traces.as_ref().is_none_or(holds)
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        for number in [
+            u64::from(self.signal.code()),
+            self.rows as u64,
+            self.oldest,
+            self.newest,
+            self.start,
+            self.footer_start,
+            self.footer_length as u64,
+        ] {
+            put(out, number);
+        }
+        out.extend_from_slice(&self.footer_checksum.to_le_bytes());
+        put_bytes(out, self.traces.as_deref().unwrap_or_default());
+    }
+
+    fn decode(cursor: &mut Cursor<'_>, version: u32) -> Result<Self, Malformed> {
+        Ok(Self {
+            signal: Signal::from_code(cursor.number()?).ok_or(Malformed)?,
+            rows: cursor
+                .size()
+                .and_then(|rows| (rows <= ROW_LIMIT).then_some(rows).ok_or(Malformed))?,
+            oldest: cursor.number()?,
+            newest: cursor.number()?,
+            start: cursor.number()?,
+            footer_start: cursor.number()?,
+            footer_length: cursor.size()?,
+            footer_checksum: {
+                let bytes = cursor.take(8)?.try_into().or(Err(Malformed))?;
+                u64::from_le_bytes(bytes)
+            },
+            traces: match version {
+                1 => None,
+                _ => Some(cursor.bytes()?.to_vec()),
+            },
+        })
     }
 }
 
@@ -64,69 +126,9 @@ pub(crate) struct BlockFile {
     /// Files, relative to the store's folder, whose rows are in this one.
     pub(crate) replaces: Vec<String>,
     file: Arc<File>,
-}
-
-/// Writes blocks to a file, durably: when this returns the file is there whole, after a crash too.
-pub(crate) fn write(
-    path: &Path,
-    blocks: impl IntoIterator<Item = (Vec<u8>, BlockMeta)>,
-    replaces: &[String],
-) -> Result<u64, StoreError> {
-    let unfinished = path.with_extension("tmp");
-    let written = write_to(&unfinished, blocks, replaces).and_then(|size| {
-        std::fs::rename(&unfinished, path)
-            .map_err(|error| StoreError::io("rename", path, error))?;
-        sync_folder(path)?;
-        Ok(size)
-    });
-    if written.is_err() {
-        // What is left of it would only take room.
-        std::fs::remove_file(&unfinished).ok();
-    }
-    written
-}
-
-fn write_to(
-    path: &Path,
-    blocks: impl IntoIterator<Item = (Vec<u8>, BlockMeta)>,
-    replaces: &[String],
-) -> Result<u64, StoreError> {
-    let failed = |error| StoreError::io("write", path, error);
-    let mut file = File::create(path).map_err(failed)?;
-    let mut at = 0_u64;
-    let mut entries = Vec::new();
-    let mut count = 0_u64;
-    for (bytes, meta) in blocks {
-        let footer = meta.encode();
-        file.write_all(&bytes).map_err(failed)?;
-        file.write_all(&footer).map_err(failed)?;
-        let footer_start = at + bytes.len() as u64;
-        put(&mut entries, u64::from(meta.signal.code()));
-        for number in [
-            meta.rows as u64,
-            meta.oldest,
-            meta.newest,
-            at,
-            footer_start,
-            footer.len() as u64,
-        ] {
-            put(&mut entries, number);
-        }
-        entries.extend_from_slice(&xxh3_64(&footer).to_le_bytes());
-        at = footer_start + footer.len() as u64;
-        count += 1;
-    }
-    let mut directory = Vec::new();
-    put(&mut directory, count);
-    directory.extend_from_slice(&entries);
-    put(&mut directory, replaces.len() as u64);
-    for name in replaces {
-        put_bytes(&mut directory, name.as_bytes());
-    }
-    let directory = sealed(directory);
-    file.write_all(&directory).map_err(failed)?;
-    file.sync_data().map_err(failed)?;
-    Ok(at + directory.len() as u64)
+    version: u32,
+    /// Its footers were read together.
+    footers_read: OnceLock<()>,
 }
 
 /// A directory with the tail behind it.
@@ -142,7 +144,11 @@ pub(crate) fn sealed(mut directory: Vec<u8>) -> Vec<u8> {
 
 /// Makes the names in a file's folder durable.
 pub(crate) fn sync_folder(path: &Path) -> Result<(), StoreError> {
-    path.parent().map_or(Ok(()), sync)
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => sync(Path::new(".")),
+        Some(parent) => sync(parent),
+        None => Ok(()),
+    }
 }
 
 /// Makes the names in a folder durable.
@@ -164,9 +170,10 @@ impl BlockFile {
         let tail_start = size
             .checked_sub(TAIL as u64)
             .ok_or_else(|| damaged("shorter than its tail"))?;
-        let mut tail = [0; TAIL];
-        file.read_exact_at(&mut tail, tail_start).map_err(failed)?;
-        let mut tail = Cursor::new(&tail);
+        let end_start = size.saturating_sub(END);
+        let mut end = vec![0; (size - end_start) as usize];
+        file.read_exact_at(&mut end, end_start).map_err(failed)?;
+        let mut tail = Cursor::new(&end[end.len() - TAIL..]);
         let (length, checksum, version) =
             read_tail(&mut tail).map_err(|Malformed| damaged("its end is not one of ours"))?;
         if version > VERSION {
@@ -180,13 +187,19 @@ impl BlockFile {
             .checked_sub(length as u64)
             .filter(|_| length <= LARGEST)
             .ok_or_else(|| damaged("its directory lies outside"))?;
-        let mut directory = vec![0; length];
-        file.read_exact_at(&mut directory, start).map_err(failed)?;
+        let directory = if start >= end_start {
+            end.truncate(end.len() - TAIL);
+            end.split_off((start - end_start) as usize)
+        } else {
+            let mut directory = vec![0; length];
+            file.read_exact_at(&mut directory, start).map_err(failed)?;
+            directory
+        };
         if xxh3_64(&directory) != checksum {
             return Err(damaged("the checksum of its directory differs"));
         }
         let (entries, replaces) =
-            read_directory(&directory).map_err(|Malformed| damaged("its directory"))?;
+            read_directory(&directory, version).map_err(|Malformed| damaged("its directory"))?;
         if !entries.iter().all(|entry| entry.lies_before(start)) {
             return Err(damaged("a block lies outside"));
         }
@@ -199,14 +212,27 @@ impl BlockFile {
                 .collect(),
             replaces,
             file: Arc::new(file),
+            version,
+            footers_read: OnceLock::new(),
         })
     }
 
-    /// A block of the file; its footer is read the first time.
+    /// The block's filter of traces, as it stands in the file.
+    pub(crate) fn traces(&self, place: usize) -> Option<Vec<u8>> {
+        self.entries[place].0.traces.clone()
+    }
+
+    /// A block of the file; footers are read the first time, in one piece where they lie together.
     pub(crate) fn block(&self, place: usize) -> Result<Block, StoreError> {
         let (entry, known) = &self.entries[place];
         if let Some(block) = known.get() {
             return Ok(block.clone());
+        }
+        if self.version > 1 && self.entries.len() > 1 {
+            self.footers_read.get_or_init(|| self.read_footers());
+            if let Some(block) = known.get() {
+                return Ok(block.clone());
+            }
         }
         let damaged = |what| StoreError::Damaged {
             what,
@@ -223,19 +249,51 @@ impl BlockFile {
         if xxh3_64(&footer) != entry.footer_checksum {
             return Err(damaged("the checksum of a footer differs"));
         }
-        let meta = BlockMeta::decode(&footer)
-            .ok()
-            .filter(|meta| entry.is_of(meta))
+        let block = self
+            .with_footer(entry, &footer)
             .ok_or_else(|| damaged("a footer"))?;
-        let block = Block {
+        Ok(known.get_or_init(|| block).clone())
+    }
+
+    /// Reads all footers at once; those that are not sound are left to be read and named alone.
+    fn read_footers(&self) {
+        let starts = self.entries.iter().map(|(entry, _)| entry.footer_start);
+        let ends = self
+            .entries
+            .iter()
+            .filter_map(|(entry, _)| entry.footer_end());
+        let (Some(start), Some(end)) = (starts.min(), ends.max()) else {
+            return;
+        };
+        if end.saturating_sub(start) > FOOTERS {
+            return;
+        }
+        let mut footers = vec![0; (end - start) as usize];
+        if self.file.read_exact_at(&mut footers, start).is_err() {
+            return;
+        }
+        for (entry, known) in &self.entries {
+            let at = (entry.footer_start - start) as usize;
+            let footer = &footers[at..at + entry.footer_length];
+            if xxh3_64(footer) == entry.footer_checksum
+                && let Some(block) = self.with_footer(entry, footer)
+            {
+                known.get_or_init(|| block);
+            }
+        }
+    }
+
+    /// The block with this footer, if it is its own.
+    fn with_footer(&self, entry: &Entry, footer: &[u8]) -> Option<Block> {
+        let meta = BlockMeta::decode(footer).ok()?;
+        entry.is_of(&meta).then(|| Block {
             meta: Arc::new(meta),
             source: Source::File {
                 file: self.file.clone(),
                 base: entry.start,
             },
             path: self.path.clone(),
-        };
-        Ok(known.get_or_init(|| block).clone())
+        })
     }
 }
 
@@ -249,25 +307,11 @@ fn read_tail(tail: &mut Cursor<'_>) -> Result<(usize, u64, u32), Malformed> {
         .ok_or(Malformed)
 }
 
-fn read_directory(bytes: &[u8]) -> Result<(Vec<Entry>, Vec<String>), Malformed> {
+fn read_directory(bytes: &[u8], version: u32) -> Result<(Vec<Entry>, Vec<String>), Malformed> {
     let mut cursor = Cursor::new(bytes);
     let mut entries = Vec::new();
     for _ in 0..cursor.count()? {
-        entries.push(Entry {
-            signal: Signal::from_code(cursor.number()?).ok_or(Malformed)?,
-            rows: cursor
-                .size()
-                .and_then(|rows| (rows <= ROW_LIMIT).then_some(rows).ok_or(Malformed))?,
-            oldest: cursor.number()?,
-            newest: cursor.number()?,
-            start: cursor.number()?,
-            footer_start: cursor.number()?,
-            footer_length: cursor.size()?,
-            footer_checksum: {
-                let bytes = cursor.take(8)?.try_into().or(Err(Malformed))?;
-                u64::from_le_bytes(bytes)
-            },
-        });
+        entries.push(Entry::decode(&mut cursor, version)?);
     }
     let mut replaces = Vec::new();
     for _ in 0..cursor.count()? {
