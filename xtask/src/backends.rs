@@ -22,6 +22,14 @@ const MLFLOW: Packages = Packages {
     module: "mlflow",
 };
 
+/// Readers of Parquet files: `DuckDB`, pandas and Spark.
+const TABLES: Packages = Packages {
+    folder: "tables",
+    requirements: "tables.txt",
+    constraints: None,
+    module: "pyspark",
+};
+
 /// Brings all of them below `target/testbed`. A missing Prometheus is told and no error: its
 /// package is Debian's, and the tests that need it say that they were skipped.
 pub(crate) fn prepare(project: &Project) -> Result<()> {
@@ -30,6 +38,7 @@ pub(crate) fn prepare(project: &Project) -> Result<()> {
     }
     PHOENIX.prepare(project)?;
     MLFLOW.prepare(project)?;
+    TABLES.prepare(project)?;
     Ok(())
 }
 

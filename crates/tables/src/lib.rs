@@ -11,6 +11,7 @@
 
 mod error;
 mod fill;
+mod parquet_file;
 mod pushdown;
 mod scan;
 mod sql;
@@ -19,7 +20,8 @@ mod value;
 mod view;
 
 pub use error::TablesError;
+pub use parquet_file::{Written, write_parquet};
 pub use pushdown::Pushdown;
 pub use sql::{Cell, Heading, RowSink, Sql};
 pub use stop::Stop;
-pub use view::{Column, Kind, VIEWS, View, markdown};
+pub use view::{Column, Kind, VIEWS, View, markdown, view};

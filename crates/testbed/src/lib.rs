@@ -35,5 +35,5 @@ pub use skip::skip;
 pub use source::{llama_source, proof_model};
 pub use stub::{StubReply, StubRequest, StubServer};
 pub use told::Told;
-pub use tools::{mlflow, phoenix, prometheus, promtool, python, rotel};
+pub use tools::{mlflow, phoenix, prometheus, promtool, python, rotel, tables};
 pub use wait::until;

@@ -28,6 +28,12 @@ pub fn mlflow() -> Option<PathBuf> {
     named_or_made("LLAMATELEMETRY_TEST_MLFLOW", "mlflow/bin/mlflow")
 }
 
+/// The Python interpreter that has `DuckDB`, pandas and Spark: `LLAMATELEMETRY_TEST_TABLES`, else
+/// the one that `cargo xtask test` made.
+pub fn tables() -> Option<PathBuf> {
+    named_or_made("LLAMATELEMETRY_TEST_TABLES", "tables/bin/python3")
+}
+
 /// The metrics server Prometheus: `LLAMATELEMETRY_TEST_PROMETHEUS`, else the one that
 /// `cargo xtask test` unpacked. `None` where Debian's package cannot be had.
 pub fn prometheus() -> Option<PathBuf> {

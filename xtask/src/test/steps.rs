@@ -76,7 +76,7 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         name: "backends",
-        what: "start bringing Phoenix, MLflow and Prometheus in the background",
+        what: "start bringing Phoenix, MLflow, Prometheus and Spark in the background",
         needs: &["python"],
         quick: false,
         run: start_backends,
@@ -163,7 +163,7 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         name: "peers",
-        what: "Phoenix, MLflow and Prometheus are there",
+        what: "Phoenix, MLflow, Prometheus and Spark are there",
         needs: &["backends"],
         quick: false,
         // Without them the tests that need them are skipped, and this step has failed.
@@ -336,6 +336,7 @@ fn with_testbed(shared: &Run<'_>, command: &mut Command) {
     for (variable, program) in [
         ("LLAMATELEMETRY_TEST_PHOENIX", "phoenix/bin/phoenix"),
         ("LLAMATELEMETRY_TEST_MLFLOW", "mlflow/bin/mlflow"),
+        ("LLAMATELEMETRY_TEST_TABLES", "tables/bin/python3"),
         (
             "LLAMATELEMETRY_TEST_PROMETHEUS",
             "prometheus/usr/bin/prometheus",

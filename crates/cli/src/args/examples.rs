@@ -155,8 +155,11 @@ Examples:
   llt trace export > traces.jsonl
   llt trace export --since 1d --failed --output failed.jsonl
   llt trace export --signal all --output everything.jsonl
+  llt trace export --format parquet --output spans.parquet
+  llt trace export --format parquet --signal logs --output logs.parquet
 
-Traces are exported whole. What is exported and imported elsewhere exports as the same bytes again.";
+Traces are exported whole. What is exported and imported elsewhere exports as the same bytes again.
+A Parquet file is one view of docs/sql.md: spans, metric_points or logs.";
 
 pub(super) const TRACE_IMPORT: &str = "\
 Examples:

@@ -13,8 +13,9 @@ mod trace;
 
 pub(crate) use serving::{KeyArgs, KeysCommand};
 pub(crate) use trace::{
-    ExportSignal, LogLevel, LogsArgs, MetricsArgs, TraceCheckArgs, TraceCommand, TraceExportArgs,
-    TraceImportArgs, TraceListArgs, TracePurgeArgs, TraceQueryArgs, TraceShowArgs, TraceSqlArgs,
+    ExportFormat, ExportSignal, LogLevel, LogsArgs, MetricsArgs, TraceCheckArgs, TraceCommand,
+    TraceExportArgs, TraceImportArgs, TraceListArgs, TracePurgeArgs, TraceQueryArgs, TraceShowArgs,
+    TraceSqlArgs,
 };
 
 /// Run any GGUF model on your own machine and see what it does.

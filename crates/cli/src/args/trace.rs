@@ -14,7 +14,7 @@ pub(crate) enum TraceCommand {
     /// Show the spans of a trace
     #[command(after_help = examples::TRACE_SHOW)]
     Show(TraceShowArgs),
-    /// Write what is stored as OTLP's JSON, one export request a line
+    /// Write what is stored into files: OTLP's JSON in lines, or Parquet
     #[command(after_help = examples::TRACE_EXPORT)]
     Export(TraceExportArgs),
     /// Take OTLP from files into the store
@@ -83,8 +83,20 @@ pub(crate) enum ExportSignal {
     All,
 }
 
+/// In which form is exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// OTLP's JSON, one export request a line
+    Otlp,
+    /// A table for Spark, `DuckDB` and pandas
+    Parquet,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct TraceExportArgs {
+    /// In which form
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = ExportFormat::Otlp)]
+    pub(crate) format: ExportFormat,
     /// What to export; of logs those of the traces meant, of metrics those of the time
     #[arg(long, value_enum, value_name = "SIGNAL", default_value_t = ExportSignal::Traces)]
     pub(crate) signal: ExportSignal,

@@ -323,6 +323,34 @@ fn what_is_exported_and_imported_exports_alike() {
 }
 
 #[test]
+fn spans_are_exported_as_parquet() {
+    let llt = stored();
+    let export = ["trace", "export", "--format", "parquet"];
+    let run = |more: &[&str]| llt.run(&[&export, more].concat());
+    let ran = run(&["--output", "spans.parquet"]);
+    assert_eq!(
+        ran.text(),
+        "exit code: 0\n----- stderr -----\n5 rows written: spans.parquet\n"
+    );
+    let bytes = std::fs::read(llt.root().join("spans.parquet")).unwrap();
+    assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"));
+    // Whole traces, and of logs those of the traces.
+    let ran = run(&[
+        "--text",
+        "first_token",
+        "--signal",
+        "logs",
+        "-o",
+        "logs.parquet",
+    ]);
+    assert_eq!(ran.stderr, "1 row written: logs.parquet\n");
+    for wrong in [&[][..], &["--signal", "all", "-o", "x"], &["-o", "-"]] {
+        assert_eq!(run(wrong).code, Some(2));
+    }
+    assert_eq!(run(&["-o", "none/spans.parquet"]).code, Some(1));
+}
+
+#[test]
 fn the_store_is_checked_without_a_file() {
     let llt = stored();
     let ran = llt.run(&["trace", "check", "--since", "36500d", "--json"]);

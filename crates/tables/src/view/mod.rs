@@ -39,6 +39,18 @@ pub static VIEWS: &[&View] = &[
     &resources::RESOURCES,
 ];
 
+/// The view of this name.
+pub fn view(name: &str) -> Option<&'static View> {
+    VIEWS.iter().copied().find(|view| view.name == name)
+}
+
+impl View {
+    /// Whether its values of any kind are numbers: those of a metric's points are.
+    pub(crate) fn is_numeric(&self) -> bool {
+        matches!(self.source, Source::Rows(Signal::Metrics))
+    }
+}
+
 /// A table that can be asked.
 #[derive(Debug)]
 pub struct View {

@@ -1,12 +1,12 @@
 //! `llt trace export`
 
-use crate::args::{ExportSignal, TraceExportArgs};
+use crate::args::{ExportFormat, ExportSignal, TraceExportArgs};
 use crate::commands::{Session, recorded};
 use crate::outcome::ExitStatus;
 use crate::printer::Printer;
 use crate::quantity;
 use anyhow::Context as _;
-use llamatelemetry_store::{Condition, Query, Signal};
+use llamatelemetry_store::{Condition, Query, Signal, StoreError};
 use llamatelemetry_telemetry::recorded::{Recorded, lines};
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
@@ -14,6 +14,13 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 pub(super) fn export(args: &TraceExportArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    match args.format {
+        ExportFormat::Otlp => otlp(args, session),
+        ExportFormat::Parquet => super::parquet::export(args, session),
+    }
+}
+
+fn otlp(args: &TraceExportArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     let mut store = recorded::open(session)?;
     let signals: &[Signal] = match args.signal {
         ExportSignal::Traces => &[Signal::Traces],
@@ -42,20 +49,7 @@ fn write(
     query: &Query,
     to: &mut Output<'_>,
 ) -> anyhow::Result<()> {
-    // Points belong to no trace.
-    let chosen = !query.conditions.is_empty() && signal != Signal::Metrics;
-    let query = if chosen || (signal == Signal::Traces && query.time.is_some()) {
-        let ids = store.trace_ids(query)?;
-        Query {
-            conditions: vec![Condition::AnyTrace(ids.into_iter().collect())],
-            ..Query::default()
-        }
-    } else {
-        Query {
-            conditions: Vec::new(),
-            ..query.clone()
-        }
-    };
+    let query = chosen(store, signal, query)?;
     // What goes wrong while writing is told when the store is done.
     let mut outcome = Ok(());
     store.documents(signal, &query, &mut |document| {
@@ -68,6 +62,30 @@ fn write(
         })
     })?;
     outcome
+}
+
+/// The query for the rows of a signal that belong to the traces meant.
+pub(super) fn chosen(
+    store: &mut Recorded,
+    signal: Signal,
+    query: &Query,
+) -> Result<Query, StoreError> {
+    // Points belong to no trace.
+    let chosen = !query.conditions.is_empty() && signal != Signal::Metrics;
+    Ok(
+        if chosen || (signal == Signal::Traces && query.time.is_some()) {
+            let ids = store.trace_ids(query)?;
+            Query {
+                conditions: vec![Condition::AnyTrace(ids.into_iter().collect())],
+                ..Query::default()
+            }
+        } else {
+            Query {
+                conditions: Vec::new(),
+                ..query.clone()
+            }
+        },
+    )
 }
 
 /// Where lines go.
