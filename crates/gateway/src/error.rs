@@ -3,6 +3,7 @@
 use crate::KeyError;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use thiserror::Error;
 
 /// Why a gateway could not start.
@@ -16,6 +17,25 @@ pub enum GatewayError {
         address: SocketAddr,
         /// The system's answer.
         source: io::Error,
+    },
+    /// The Unix socket cannot be made.
+    #[error("cannot listen on {path}: {source}", path = path.display())]
+    Socket {
+        /// The system's answer.
+        source: io::Error,
+        /// The socket.
+        path: PathBuf,
+    },
+    /// A certificate without its key, or a key without its certificate.
+    #[error("serve.tls_certificate and serve.tls_key are needed both, or neither")]
+    HalfTls,
+    /// The certificate or its key cannot be used.
+    #[error("cannot use {path} for TLS: {source}", path = path.display())]
+    Tls {
+        /// What is wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+        /// The file.
+        path: PathBuf,
     },
     /// The address is reached from other machines, and nothing keeps strangers out.
     #[error(

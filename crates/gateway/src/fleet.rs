@@ -57,25 +57,34 @@ impl Fleet {
         Ok(Self { members })
     }
 
-    /// A lease on the model that a request names. Where one model is served it answers to every
-    /// name, as llama-server does.
+    /// The name that the model is served under which a request names. Where one model is served
+    /// it answers to every name, as llama-server does.
+    pub(crate) fn name_of(&self, model: Option<&str>) -> Result<String, FleetError> {
+        Ok(self.member(model)?.name.clone())
+    }
+
+    /// A lease on the model that a request names.
     pub(crate) async fn lease(&self, model: Option<&str>) -> Result<Lease, FleetError> {
-        let known = |member: &&Member| {
-            model.is_some_and(|model| model == member.name || model == member.server.model().name)
-        };
-        let member = match self.members.as_slice() {
-            [] => return Err(FleetError::Empty),
-            [only] => only,
-            many => many.iter().find(known).ok_or_else(|| FleetError::Unknown {
-                model: model.unwrap_or_default().to_owned(),
-                known: self.names().join(", "),
-            })?,
-        };
+        let member = self.member(model)?;
         let run = member.server.live().await?;
         Ok(Lease {
             server: member.server.clone(),
             run,
         })
+    }
+
+    fn member(&self, model: Option<&str>) -> Result<&Member, FleetError> {
+        let known = |member: &&Member| {
+            model.is_some_and(|model| model == member.name || model == member.server.model().name)
+        };
+        match self.members.as_slice() {
+            [] => Err(FleetError::Empty),
+            [only] => Ok(only),
+            many => many.iter().find(known).ok_or_else(|| FleetError::Unknown {
+                model: model.unwrap_or_default().to_owned(),
+                known: self.names().join(", "),
+            }),
+        }
     }
 
     /// The names of the models.

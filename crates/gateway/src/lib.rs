@@ -11,6 +11,8 @@
 //! receiver ──▶ store
 //! ```
 
+mod access;
+mod admission;
 mod door;
 mod error;
 mod fleet;
@@ -24,7 +26,9 @@ mod stored;
 pub use error::GatewayError;
 pub use guard::{KeyEntry, KeyError, KeyFile, NewKey};
 
-use door::{Door, Speaks};
+use access::AccessLog;
+use admission::Admission;
+use door::{Door, Listener, Listening, Manners, Speaks, Tls};
 use fleet::Fleet;
 use guard::Guard;
 use llamatelemetry::LoadOptions;
@@ -52,6 +56,7 @@ pub struct ServePlan {
 pub struct Gateway {
     door: Door,
     receiver: Option<Receiver>,
+    tls: Option<Arc<Tls>>,
     shared: Arc<Shared>,
 }
 
@@ -63,18 +68,16 @@ pub(crate) struct Shared {
     /// The store of this home; `None` where nothing is to be stored.
     pub(crate) stored: Option<Arc<Stored>>,
     pub(crate) records: Records,
+    pub(crate) admission: Admission,
+    pub(crate) access_log: AccessLog,
 }
 
 impl Gateway {
     /// Listens first, so that a taken port fails at once, then loads the models.
     pub async fn start(plan: ServePlan) -> Result<Self, GatewayError> {
         let serve = &plan.options.settings.serve;
-        let address = SocketAddr::new(serve.host, serve.port);
-        let guard = Guard::new(Some(serve.host), &plan.options.settings)?;
-        if !address.ip().is_loopback() && !guard.has_keys() {
-            return Err(GatewayError::PublicWithoutKey { address });
-        }
-        let listener = Door::bind(address).await?;
+        let tls = Tls::read(serve)?;
+        let (listener, guard) = listen(&plan.options.settings).await?;
         let stored = StoreConfig::read(&plan.options.settings).map(Stored::new);
         let fleet = Arc::new(Fleet::start(&plan.models, &plan.options).await?);
         let shared = Arc::new(Shared {
@@ -85,25 +88,44 @@ impl Gateway {
                 sink: plan.options.sink.clone(),
                 content: plan.options.settings.telemetry.captures_content(),
             },
+            admission: Admission::new(serve),
+            access_log: AccessLog::new(serve.access_log),
         });
         let receiver = Receiver::start(serve, &shared).await;
-        let door = Door::open(listener, route::routes(shared.clone()), Speaks::Http1)?;
+        let manners = Manners::new(Speaks::Http1, tls.clone(), serve);
+        let door = Door::open(listener, route::routes(shared.clone()), manners)?;
         Ok(Self {
             door,
             receiver,
+            tls,
             shared,
         })
     }
 
-    /// Where it listens.
+    /// Where it listens over TCP; a port of no address, 0, where it listens on a Unix socket.
     pub fn address(&self) -> SocketAddr {
-        self.door.address()
+        let none = SocketAddr::from(([0, 0, 0, 0], 0));
+        self.door.address().unwrap_or(none)
     }
 
-    /// Takes the rules of new settings: keys, hosts, origins, limits. Where it listens stays. What
-    /// is wrong with them leaves everything as it was.
+    /// Where it listens, as a client names it: `http://127.0.0.1:8080`, `unix:/run/llt.sock`.
+    pub fn url(&self) -> String {
+        match (self.door.listening(), &self.tls) {
+            (Listening::Tcp(address), None) => format!("http://{address}"),
+            (Listening::Tcp(address), Some(_)) => format!("https://{address}"),
+            (socket @ Listening::Unix(_), _) => socket.to_string(),
+        }
+    }
+
+    /// Takes the rules of new settings: keys, hosts, origins, limits, certificate. Where it listens
+    /// stays. What is wrong with keys or certificate leaves everything as it was.
     pub fn reload(&self, settings: &Settings) -> Result<(), GatewayError> {
+        if let Some(tls) = &self.tls {
+            tls.reload(&settings.serve)?;
+        }
         self.shared.guard.reload(settings)?;
+        self.shared.access_log.set(settings.serve.access_log);
+        self.shared.admission.reload(&settings.serve);
         Ok(())
     }
 
@@ -136,4 +158,19 @@ impl Gateway {
             shared.fleet.stop().await;
         }
     }
+}
+
+/// Takes the place to listen on. What strangers can reach is not opened without a key.
+async fn listen(settings: &Settings) -> Result<(Listener, Guard), GatewayError> {
+    let serve = &settings.serve;
+    if let Some(path) = &serve.socket {
+        let guard = Guard::new(None, settings)?;
+        return Ok((Listener::unix(path)?, guard));
+    }
+    let address = SocketAddr::new(serve.host, serve.port);
+    let guard = Guard::new(Some(serve.host), settings)?;
+    if !address.ip().is_loopback() && !guard.has_keys() {
+        return Err(GatewayError::PublicWithoutKey { address });
+    }
+    Ok((Listener::tcp(address).await?, guard))
 }

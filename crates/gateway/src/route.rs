@@ -1,13 +1,15 @@
 //! Which request goes where. What is not our own belongs to llama-server, known or not.
 
-use crate::{Shared, guard, proxy};
+use crate::{Shared, access, guard, proxy};
 use axum::Router;
 use std::sync::Arc;
 
 pub(crate) fn routes(shared: Arc<Shared>) -> Router {
+    let log = axum::middleware::from_fn_with_state(shared.clone(), access::log);
     let guard = axum::middleware::from_fn_with_state(shared.clone(), guard::check);
     Router::new()
         .fallback(proxy::forward)
         .layer(guard)
+        .layer(log)
         .with_state(shared)
 }

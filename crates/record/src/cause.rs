@@ -21,6 +21,8 @@ pub struct Wait {
 /// What a request had to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitCause {
+    /// It was not let in yet: all slots were taken and others were before it.
+    Admission,
     /// The model was being loaded.
     ModelLoad,
     /// The server had ended and was not launched again yet.

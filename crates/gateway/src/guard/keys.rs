@@ -12,8 +12,9 @@ pub(super) const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// A key as requests meet it.
 #[derive(Debug)]
-#[expect(dead_code, reason = "admission reads the limits")]
 pub(crate) struct Key {
+    /// What tells it from others: digits of its digest. 0 is nobody's.
+    pub(crate) id: u64,
     digest: KeyDigest,
     /// What logs and records call it.
     pub(crate) name: String,
@@ -26,14 +27,30 @@ pub(crate) struct Key {
 
 impl Key {
     fn of_entry(entry: KeyEntry) -> Option<Self> {
+        let digest = read_digest(&entry.sha256)?;
         Some(Self {
-            digest: read_digest(&entry.sha256)?,
+            id: id(&digest),
+            digest,
             name: entry.name,
             expires: entry.expires,
             models: entry.models,
             requests_per_minute: entry.requests_per_minute,
             tokens_per_minute: entry.tokens_per_minute,
         })
+    }
+
+    /// A key with these limits, of requests and of tokens a minute.
+    #[cfg(test)]
+    pub(crate) fn numbered(id: u64, requests: Option<u32>, tokens: Option<u32>) -> Self {
+        Self {
+            id,
+            digest: KeyDigest::default(),
+            name: format!("key {id}"),
+            expires: None,
+            models: Vec::new(),
+            requests_per_minute: requests,
+            tokens_per_minute: tokens,
+        }
     }
 
     /// Whether it may use the model served under this name.
@@ -137,6 +154,15 @@ fn presented(headers: &HeaderMap) -> Option<&str> {
     bearer().or_else(own).filter(|key| !key.is_empty())
 }
 
+/// A number for a key, unlike any other's but by an unlikely chance; then two share their limits.
+fn id(digest: &KeyDigest) -> u64 {
+    let (first, _) = digest.split_at(8);
+    let number = first
+        .iter()
+        .fold(0, |number, byte| number << 8 | u64::from(*byte));
+    number.max(1)
+}
+
 /// Whether two digests are the same, in a time that does not depend on where they differ.
 fn same(one: &KeyDigest, other: &KeyDigest) -> bool {
     let difference = one
@@ -170,8 +196,10 @@ fn plain_keys(path: &Path) -> Result<Vec<Key>, KeyError> {
         .map(str::trim)
         .enumerate()
         .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
-        .map(|(at, line)| Key {
-            digest: digest(line),
+        .map(|(at, line)| (at, digest(line)))
+        .map(|(at, digest)| Key {
+            id: id(&digest),
+            digest,
             name: format!("file:{}", at + 1),
             expires: None,
             models: Vec::new(),
@@ -210,11 +238,9 @@ mod tests {
         let key = |expires| {
             Arc::new(Key {
                 digest: digest("abc"),
-                name: "n".into(),
                 expires,
                 models: vec!["m".into()],
-                requests_per_minute: None,
-                tokens_per_minute: None,
+                ..Key::numbered(1, None, None)
             })
         };
         let ring = |expires| KeyRing {

@@ -11,6 +11,7 @@ mod origin;
 mod principal;
 
 pub use key_file::{KeyEntry, KeyError, KeyFile, NewKey};
+pub(crate) use keys::Key;
 pub(crate) use principal::Principal;
 
 use crate::Shared;
@@ -108,8 +109,11 @@ pub(crate) async fn check(
                 let headers = request.headers_mut();
                 headers.remove(header::AUTHORIZATION);
                 headers.remove(X_API_KEY);
-                request.extensions_mut().insert(principal);
-                (next.run(request).await, false)
+                request.extensions_mut().insert(principal.clone());
+                let mut response = next.run(request).await;
+                // For the line that is written of it.
+                response.extensions_mut().insert(principal);
+                (response, false)
             }
             Err(refusal) => {
                 let mut response = refusal.respond(dialect);

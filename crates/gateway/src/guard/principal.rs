@@ -17,8 +17,13 @@ impl Principal {
         Self::default()
     }
 
-    pub(super) fn holder_of(key: Arc<Key>) -> Self {
+    pub(crate) fn holder_of(key: Arc<Key>) -> Self {
         Self { key: Some(key) }
+    }
+
+    /// The key, with its name and limits.
+    pub(crate) fn key(&self) -> Option<&Arc<Key>> {
+        self.key.as_ref()
     }
 
     /// Whether it may use the model served under this name.

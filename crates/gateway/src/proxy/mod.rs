@@ -15,6 +15,7 @@ mod torn;
 mod watch;
 
 use crate::Shared;
+use crate::admission::{Cost, Work};
 use crate::fleet::{FleetError, Lease};
 use crate::guard::Principal;
 use crate::refusal::{Dialect, Refusal};
@@ -27,18 +28,19 @@ use endpoint::Target;
 use headers::RequestId;
 use http::request::Parts;
 use http::{Method, Request, StatusCode};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::Full;
 use llamatelemetry::Exchange;
 use llamatelemetry_api::ApiError;
 use llamatelemetry_api::transport::Sent;
-use llamatelemetry_record::Sink;
+use llamatelemetry_record::{Sink, Wait, WaitCause};
 use question::Question;
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 use watch::Watch;
 
-/// Bytes that a request's body may have.
-const BODY_LIMIT: usize = 64 << 20;
+/// A wait for a slot that is shorter is no wait: it is what letting in itself takes.
+const WORTH_TELLING: Duration = Duration::from_millis(1);
 /// Whole answers up to so many bytes are read to their end before their head is passed on, which
 /// then tells their times. llama-server sends head and body of such answers at once.
 const HELD: u64 = 256 << 10;
@@ -87,7 +89,8 @@ async fn pass_on(
             "this is no tunnel",
         ));
     }
-    let body = collect(body).await;
+    let deadline = shared.admission.deadline(&head.headers)?;
+    let body = shared.admission.read(body, deadline).await;
     let whole = body.clone().unwrap_or_default();
     let question = Question::read(&whole);
     let model = question.model.clone();
@@ -98,11 +101,31 @@ async fn pass_on(
     let leased = async {
         let body = body?;
         slot_file::check(&head, &body)?;
+        let name = shared.fleet.name_of(model.as_deref())?;
+        principal.check_model(&name)?;
+        let work = Work::of(target.endpoint);
+        let cost = Cost::new(&name, work, &body);
+        let called = (Instant::now(), SystemTime::now());
+        let permit = shared.admission.enter(principal, cost, deadline).await;
+        let waited = Wait {
+            cause: WaitCause::Admission,
+            started_at: called.1,
+            duration: called.0.elapsed(),
+            exit: None,
+            span: None,
+        };
+        if let Some(exchange) = exchange
+            .as_mut()
+            .filter(|_| waited.duration >= WORTH_TELLING)
+        {
+            exchange.waited(waited);
+        }
+        let permit = permit?;
         let lease = shared.fleet.lease(model.as_deref()).await?;
-        principal.check_model(&lease.server().model().name)?;
-        Ok(lease)
+        shared.admission.learn_slots(&name, lease.run());
+        Ok((permit, lease))
     };
-    let lease = match leased.await {
+    let (permit, lease) = match leased.await {
         Ok(leased) => leased,
         Err(refusal) => {
             if let Some(exchange) = &mut exchange {
@@ -121,7 +144,7 @@ async fn pass_on(
     match lease.run().client().pool().send(request).await {
         Ok(sent) => {
             let watch = exchange.zip(clock);
-            let watch = watch.map(|(exchange, clock)| Watch::new(exchange, clock, &sent));
+            let watch = watch.map(|(exchange, clock)| Watch::new(exchange, permit, clock, &sent));
             answer(sent, watch, lease, asked, takes_trailers).await
         }
         Err(error) => Err(broken(error, exchange, &lease).await),
@@ -205,22 +228,6 @@ async fn broken(error: ApiError, exchange: Option<Exchange>, lease: &Lease) -> R
 fn refuse(exchange: &mut Exchange, refusal: &Refusal) {
     let end = exchange.unanswered(Some(refusal.failure()));
     exchange.end(end);
-}
-
-async fn collect(body: Body) -> Result<Bytes, Refusal> {
-    match Limited::new(body, BODY_LIMIT).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(Refusal::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "payload_too_large",
-            format!("the body has more than {BODY_LIMIT} bytes"),
-        )),
-        Err(error) => Err(Refusal::new(
-            StatusCode::BAD_REQUEST,
-            "invalid_request_error",
-            format!("the body broke off: {error}"),
-        )),
-    }
 }
 
 impl From<FleetError> for Refusal {

@@ -3,6 +3,7 @@
 use super::content::Output;
 use super::headers;
 use super::timing::Timings;
+use crate::admission::Permit;
 use llamatelemetry::server::Exit;
 use llamatelemetry::{ApiError, End, Exchange};
 use llamatelemetry_api::ServerComplaint;
@@ -31,11 +32,18 @@ struct Open {
     scanner: StreamScanner,
     /// What the answer says, if that is to be kept.
     output: Option<Output>,
+    /// Given back when the answer has ended, or nobody waits for it any more.
+    permit: Permit,
 }
 
 impl Watch {
     /// The answer's head is here.
-    pub(super) fn new(mut exchange: Exchange, clock: PhaseClock, sent: &Sent) -> Self {
+    pub(super) fn new(
+        mut exchange: Exchange,
+        permit: Permit,
+        clock: PhaseClock,
+        sent: &Sent,
+    ) -> Self {
         let head = &sent.response;
         let delivery = headers::delivery(head.headers());
         let status = head.status().as_u16();
@@ -50,6 +58,7 @@ impl Watch {
                 exchange,
                 scanner,
                 output: output.then(|| Output::new(endpoint, delivery)),
+                permit,
             }),
             delivery,
             status,
@@ -143,10 +152,15 @@ impl Drop for Watch {
 }
 
 impl Open {
-    fn close(self) -> (Exchange, Observed, Option<Message>) {
+    fn close(mut self) -> (Exchange, Observed, Option<Message>) {
         let mut exchange = self.exchange;
         exchange.clock(self.scanner.clock());
         let observed = self.scanner.finish(Instant::now());
+        let usage = &observed.usage;
+        if let Some(prompt) = usage.prompt_tokens {
+            let answer = usage.completion_tokens.unwrap_or_default();
+            self.permit.used(prompt + answer);
+        }
         (exchange, observed, self.output.and_then(Output::message))
     }
 }

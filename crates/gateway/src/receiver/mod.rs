@@ -12,7 +12,7 @@ mod http;
 mod intake;
 
 use crate::Shared;
-use crate::door::{Door, Speaks};
+use crate::door::{Door, Listener, Manners, Speaks};
 use crate::guard;
 use crate::stored::Stored;
 use axum::Router;
@@ -45,11 +45,11 @@ impl Receiver {
         let mut notices = Vec::new();
         let mut open = async |what: &str, port, routes: Router, speaks| {
             let address = SocketAddr::new(settings.host, port);
-            let opened = match Door::bind(address).await {
+            let opened = match Listener::tcp(address).await {
                 Ok(listener) => {
                     let guard = middleware::from_fn_with_state(shared.clone(), guard::check);
                     let routes = routes.layer(middleware::from_fn(refuse_pages)).layer(guard);
-                    Door::open(listener, routes, speaks)
+                    Door::open(listener, routes, Manners::new(speaks, None, settings))
                 }
                 Err(error) => Err(error),
             };
@@ -83,12 +83,12 @@ impl Receiver {
 
     /// Where OTLP over HTTP is taken.
     pub(crate) fn http(&self) -> Option<SocketAddr> {
-        self.http.as_ref().map(Door::address)
+        self.http.as_ref().and_then(Door::address)
     }
 
     /// Where OTLP over gRPC is taken.
     pub(crate) fn grpc(&self) -> Option<SocketAddr> {
-        self.grpc.as_ref().map(Door::address)
+        self.grpc.as_ref().and_then(Door::address)
     }
 
     /// What is not received, and why.

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 /// Settings of a home of their own.
-fn settings() -> (testbed::ScratchHome, Settings) {
+pub(crate) fn settings() -> (testbed::ScratchHome, Settings) {
     let home = testbed::scratch_home();
     let mut settings = home.settings();
     settings.serve.port = 0;
@@ -19,7 +19,7 @@ fn settings() -> (testbed::ScratchHome, Settings) {
 }
 
 /// A gateway without models: who gets through the guard is told that there is none.
-async fn start(settings: &Settings) -> Result<Gateway, GatewayError> {
+pub(crate) async fn start(settings: &Settings) -> Result<Gateway, GatewayError> {
     Gateway::start(ServePlan {
         models: Vec::new(),
         options: LoadOptions::new(settings.clone()),
@@ -28,7 +28,7 @@ async fn start(settings: &Settings) -> Result<Gateway, GatewayError> {
 }
 
 /// What the guard let through: it was answered by whatever lies behind it.
-fn let_in(status: u16) -> bool {
+pub(crate) fn let_in(status: u16) -> bool {
     !matches!(status, 0 | 400 | 401 | 403)
 }
 

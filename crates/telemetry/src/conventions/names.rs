@@ -18,6 +18,8 @@ pub mod span {
     pub const PREFILL: &str = "prefill";
     /// Generating.
     pub const DECODE: &str = "decode";
+    /// A request waits until it is let in.
+    pub const ADMISSION: &str = "admission";
     /// The time from the end of a server until it is launched again (below a request) or ready
     /// again (by itself).
     pub const RESTART: &str = "restart";

@@ -17,6 +17,7 @@ pub(super) fn spans(record: &RequestRecord, spans: &mut Vec<Span>) {
         let mut all = Attributes::with_capacity(4);
         all.set(attribute::REQUEST_MODEL, Some(record.model.clone()));
         let name = match wait.cause {
+            WaitCause::Admission => name::ADMISSION,
             WaitCause::Restart => name::RESTART,
             WaitCause::ModelLoad => {
                 all.set(attribute::QUANTIZATION, record.quantization.clone());
