@@ -57,4 +57,12 @@ pub enum GatewayError {
         /// What failed.
         source: Box<llamatelemetry::Error>,
     },
+    /// The server that is to be asked cannot be.
+    #[error("cannot use the upstream: {reason}: {url}")]
+    Upstream {
+        /// The address as it was given.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
 }

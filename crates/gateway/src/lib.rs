@@ -22,6 +22,7 @@ mod receiver;
 mod refusal;
 mod route;
 mod stored;
+mod upstream;
 
 pub use error::GatewayError;
 pub use guard::{KeyEntry, KeyError, KeyFile, NewKey};
@@ -40,6 +41,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use stored::Stored;
+use upstream::Upstream;
 
 /// What to serve and how.
 #[derive(Debug, Clone)]
@@ -70,6 +72,8 @@ pub(crate) struct Shared {
     pub(crate) records: Records,
     pub(crate) admission: Admission,
     pub(crate) access_log: AccessLog,
+    /// Asked for what is not served here.
+    pub(crate) upstream: Option<Arc<Upstream>>,
 }
 
 impl Gateway {
@@ -78,6 +82,10 @@ impl Gateway {
         let serve = &plan.options.settings.serve;
         let tls = Tls::read(serve)?;
         let (listener, guard) = listen(&plan.options.settings).await?;
+        let upstream = match &serve.upstream {
+            Some(url) => Some(Arc::new(Upstream::find(url).await?)),
+            None => None,
+        };
         let stored = StoreConfig::read(&plan.options.settings).map(Stored::new);
         let fleet = Arc::new(Fleet::start(&plan.models, &plan.options).await?);
         let shared = Arc::new(Shared {
@@ -90,6 +98,7 @@ impl Gateway {
             },
             admission: Admission::new(serve),
             access_log: AccessLog::new(serve.access_log),
+            upstream,
         });
         let receiver = Receiver::start(serve, &shared).await;
         let manners = Manners::new(Speaks::Http1, tls.clone(), serve);

@@ -382,6 +382,16 @@ pub const SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        key: "serve.upstream",
+        what: "Address (`http://HOST:PORT`) of a server that `llt serve` did not start, asked for \
+               every model that is not served here.",
+        default: Fallback::Unset("none"),
+        variables: &[Source::value("LLAMATELEMETRY_SERVE_UPSTREAM")],
+        flag: Some(Flag::value("upstream", "URL", FlagGroup::Serve)),
+        field: field!(serve.upstream),
+        ..PLAIN
+    },
+    Setting {
         key: "serve.api_key_file",
         what: "File with API keys, one a line, that are taken beside those of `llt keys`.",
         default: Fallback::Unset("the keys of `llt keys` alone"),

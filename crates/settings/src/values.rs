@@ -49,6 +49,7 @@ impl Settings {
                 otlp_http: 0,
                 otlp_body_limit: ByteSize(64 << 20),
                 socket: None,
+                upstream: None,
                 api_key_file: None,
                 hosts: Vec::new(),
                 cors_origins: Vec::new(),
@@ -195,6 +196,8 @@ pub struct ServeSettings {
     pub otlp_body_limit: ByteSize,
     /// Unix socket to listen on instead of `host` and `port`.
     pub socket: Option<PathBuf>,
+    /// Address of a server that is asked for every model that is not served here.
+    pub upstream: Option<String>,
     /// File with API keys, one a line, beside those of the home.
     pub api_key_file: Option<PathBuf>,
     /// Names that a request's `Host` may have, beside those of this machine.

@@ -1,9 +1,9 @@
 //! An answer's body on its way to the client.
 
+use super::seat::Seat;
 use super::timing::{SERVER_TIMING, Timings};
 use super::torn::Torn;
 use super::watch::Watch;
-use crate::fleet::Lease;
 use crate::refusal::{Dialect, Refusal};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
@@ -50,25 +50,25 @@ struct Upstream {
     body: Incoming,
     connection: Connection,
     pool: Arc<Pool>,
-    lease: Lease,
+    seat: Seat,
 }
 
 impl Answer {
     pub(super) fn new(
         body: Incoming,
         connection: Connection,
-        lease: Lease,
+        seat: Seat,
         watch: Option<Watch>,
         (dialect, path): (Dialect, String),
         streamed: bool,
     ) -> Self {
-        let pool = lease.run().client().pool().clone();
+        let pool = seat.client().pool().clone();
         let mut answer = Self {
             state: State::Passing(Upstream {
                 body,
                 connection,
                 pool,
-                lease,
+                seat,
             }),
             ready: VecDeque::new(),
             watch,
@@ -178,7 +178,7 @@ impl Answer {
     fn break_off(&mut self, error: hyper::Error) {
         let watch = self.watch.take();
         let path = self.path.clone();
-        let State::Passing(Upstream { lease, .. }) = mem::replace(&mut self.state, State::Over)
+        let State::Passing(Upstream { seat, .. }) = mem::replace(&mut self.state, State::Over)
         else {
             return;
         };
@@ -188,7 +188,7 @@ impl Answer {
                     let broken = ApiError::Broken { path, source: None };
                     watch.broke(broken).await
                 }
-                None => lease.run().process().exit(),
+                None => seat.exit(),
             }
         };
         self.state = State::Breaking(Box::pin(reason), Some(error));

@@ -9,6 +9,7 @@ mod content;
 mod endpoint;
 mod headers;
 mod question;
+mod seat;
 mod slot_file;
 mod timing;
 mod torn;
@@ -16,9 +17,10 @@ mod watch;
 
 use crate::Shared;
 use crate::admission::{Cost, Work};
-use crate::fleet::{FleetError, Lease};
+use crate::fleet::FleetError;
 use crate::guard::Principal;
 use crate::refusal::{Dialect, Refusal};
+use crate::upstream::Upstream;
 use answer::Answer;
 use axum::body::Body;
 use axum::extract::State;
@@ -34,6 +36,7 @@ use llamatelemetry_api::ApiError;
 use llamatelemetry_api::transport::Sent;
 use llamatelemetry_record::{Sink, Wait, WaitCause};
 use question::Question;
+use seat::Seat;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -101,7 +104,7 @@ async fn pass_on(
     let leased = async {
         let body = body?;
         slot_file::check(&head, &body)?;
-        let name = shared.fleet.name_of(model.as_deref())?;
+        let (name, foreign) = find(shared, model.as_deref())?;
         principal.check_model(&name)?;
         let work = Work::of(target.endpoint);
         let cost = Cost::new(&name, work, &body);
@@ -121,11 +124,14 @@ async fn pass_on(
             exchange.waited(waited);
         }
         let permit = permit?;
+        if let Some(upstream) = foreign {
+            return Ok((permit, Seat::Foreign(upstream)));
+        }
         let lease = shared.fleet.lease(model.as_deref()).await?;
         shared.admission.learn_slots(&name, lease.run());
-        Ok((permit, lease))
+        Ok((permit, Seat::Ours(lease)))
     };
-    let (permit, lease) = match leased.await {
+    let (permit, seat) = match leased.await {
         Ok(leased) => leased,
         Err(refusal) => {
             if let Some(exchange) = &mut exchange {
@@ -134,20 +140,32 @@ async fn pass_on(
             return Err(refusal);
         }
     };
-    let clock = exchange.as_mut().map(|exchange| {
-        exchange.served_by(lease.server());
-        exchange.sent_to(lease.run())
-    });
+    let clock = exchange.as_mut().map(|exchange| seat.begin(exchange));
     let takes_trailers = headers::takes_trailers(&head.headers);
     let asked = (target.dialect, head.uri.path().to_owned());
-    let request = passed(head, whole, &lease, exchange.as_ref());
-    match lease.run().client().pool().send(request).await {
+    let request = passed(head, whole, &seat, exchange.as_ref());
+    match seat.client().pool().send(request).await {
         Ok(sent) => {
             let watch = exchange.zip(clock);
             let watch = watch.map(|(exchange, clock)| Watch::new(exchange, permit, clock, &sent));
-            answer(sent, watch, lease, asked, takes_trailers).await
+            answer(sent, watch, seat, asked, takes_trailers).await
         }
-        Err(error) => Err(broken(error, exchange, &lease).await),
+        Err(error) => Err(broken(error, exchange, &seat).await),
+    }
+}
+
+/// The name of the model that is asked for, and who serves it if that is none of ours.
+fn find(
+    shared: &Shared,
+    model: Option<&str>,
+) -> Result<(String, Option<Arc<Upstream>>), FleetError> {
+    match (shared.fleet.name_of(model), &shared.upstream) {
+        (Err(FleetError::Empty | FleetError::Unknown { .. }), Some(upstream)) => {
+            let name = model.unwrap_or_default().to_owned();
+            Ok((name, Some(upstream.clone())))
+        }
+        (name, _) => Ok((name?, None)),
+        }
     }
 }
 
@@ -155,7 +173,7 @@ async fn pass_on(
 fn passed(
     head: Parts,
     body: Bytes,
-    lease: &Lease,
+    seat: &Seat,
     exchange: Option<&Exchange>,
 ) -> Request<Full<Bytes>> {
     let mut passed = Request::new(Full::new(body));
@@ -166,7 +184,7 @@ fn passed(
         None => head.uri,
     };
     *passed.headers_mut() = headers::to_server(head.headers, exchange);
-    lease.run().client().authorize(passed.headers_mut());
+    seat.address(&mut passed);
     // They hold how the names of its headers were written.
     *passed.extensions_mut() = head.extensions;
     passed
@@ -176,7 +194,7 @@ fn passed(
 async fn answer(
     sent: Sent,
     watch: Option<Watch>,
-    lease: Lease,
+    seat: Seat,
     asked: (Dialect, String),
     takes_trailers: bool,
 ) -> Result<Response, Refusal> {
@@ -192,7 +210,7 @@ async fn answer(
     let held = !streamed && short && watch.is_some();
     let trailed = streamed && takes_trailers && watch.is_some();
     let begun = watch.as_ref().filter(|_| streamed).map(Watch::begun);
-    let mut answer = Answer::new(body, connection, lease, watch, asked, streamed);
+    let mut answer = Answer::new(body, connection, seat, watch, asked, streamed);
     let timings = if held {
         Some(answer.hold().await?)
     } else {
@@ -208,13 +226,13 @@ async fn answer(
 }
 
 /// No answer came.
-async fn broken(error: ApiError, exchange: Option<Exchange>, lease: &Lease) -> Refusal {
+async fn broken(error: ApiError, exchange: Option<Exchange>, seat: &Seat) -> Refusal {
     let exit = match exchange {
         Some(mut exchange) => {
             let observed = exchange.unanswered(None).observed;
             exchange.fail(&error, observed, None).await
         }
-        None => lease.run().process().exit(),
+        None => seat.exit(),
     };
     let reason = exit.map(|exit| exit.to_string());
     Refusal::new(

@@ -5,14 +5,21 @@
 mod enduring;
 mod guarding;
 mod passing;
+mod sink;
 mod wire;
 
-use llamatelemetry::LoadOptions;
+use llamatelemetry::{Discard, LoadOptions, Sink};
 use llamatelemetry_gateway::{Gateway, ServePlan};
 use llamatelemetry_testbed as testbed;
+use std::sync::Arc;
 
 /// A gateway in front of the test model, on a port of its own.
 pub(crate) async fn gateway() -> Gateway {
+    gateway_into(Arc::new(Discard)).await
+}
+
+/// The same, with a place for records.
+pub(crate) async fn gateway_into(sink: Arc<dyn Sink>) -> Gateway {
     testbed::runtime();
     testbed::smollm2();
     let mut settings = testbed::settings();
@@ -23,7 +30,7 @@ pub(crate) async fn gateway() -> Gateway {
     settings.server.parallel = Some(2);
     let plan = ServePlan {
         models: vec!["smollm2".into()],
-        options: LoadOptions::new(settings),
+        options: LoadOptions::new(settings).with_sink(sink),
     };
     Gateway::start(plan).await.unwrap()
 }

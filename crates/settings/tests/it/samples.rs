@@ -30,6 +30,11 @@ fn of_serve(key: &str) -> Option<[Sample; 3]> {
             text("0.0.0.0", "'0.0.0.0'"),
             text("::1", "'::1'"),
         ],
+        "serve.upstream" => [
+            text("http://a", "'http://a'"),
+            text("http://b:1", "'http://b:1'"),
+            text("http://c/d", "'http://c/d'"),
+        ],
         "serve.socket" | "serve.api_key_file" | "serve.tls_certificate" | "serve.tls_key" => {
             [text("/a", "'/a'"), text("/b", "'/b'"), text("/c", "'/c'")]
         }

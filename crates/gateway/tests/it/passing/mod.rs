@@ -1,4 +1,8 @@
-//! What a client gets through the gateway.
+//! What a client gets through the gateway, and what records are left of it.
+
+mod cancelled;
+mod differential;
+mod stubbed;
 
 use crate::gateway;
 use llamatelemetry_api::{Address, ChatMessage, ChatRequest, Client};

@@ -1,0 +1,57 @@
+//! Who is to answer a request: a server of ours, leased, or one that we did not start.
+
+use crate::fleet::Lease;
+use crate::upstream::Upstream;
+use http::Request;
+use llamatelemetry::Exchange;
+use llamatelemetry::server::Exit;
+use llamatelemetry_api::Client;
+use llamatelemetry_record::PhaseClock;
+use std::sync::Arc;
+
+/// Who is to answer a request.
+#[derive(Debug)]
+pub(super) enum Seat {
+    /// A server of ours. It is not unloaded meanwhile.
+    Ours(Lease),
+    /// A server that we did not start.
+    Foreign(Arc<Upstream>),
+}
+
+impl Seat {
+    pub(super) fn client(&self) -> &Client {
+        match self {
+            Self::Ours(lease) => lease.run().client(),
+            Self::Foreign(upstream) => upstream.client(),
+        }
+    }
+
+    /// The exchange is being sent there now.
+    pub(super) fn begin(&self, exchange: &mut Exchange) -> PhaseClock {
+        match self {
+            Self::Ours(lease) => {
+                exchange.served_by(lease.server());
+                exchange.sent_to(lease.run())
+            }
+            Self::Foreign(upstream) => exchange.sent_elsewhere(upstream.client().address().clone()),
+        }
+    }
+
+    /// Makes a request one for this server.
+    pub(super) fn address<B>(&self, request: &mut Request<B>) {
+        self.client().authorize(request.headers_mut());
+        if let Self::Foreign(upstream) = self {
+            let mut uri = std::mem::take(request.uri_mut());
+            upstream.address(&mut uri, request.headers_mut());
+            *request.uri_mut() = uri;
+        }
+    }
+
+    /// How the server ended, if it did and that is known.
+    pub(super) fn exit(&self) -> Option<Exit> {
+        match self {
+            Self::Ours(lease) => lease.run().process().exit(),
+            Self::Foreign(_) => None,
+        }
+    }
+}

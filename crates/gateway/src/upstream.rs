@@ -1,0 +1,82 @@
+//! A server that we did not start: `llt serve --upstream URL`.
+
+use crate::GatewayError;
+use http::uri::{PathAndQuery, Uri};
+use http::{HeaderMap, HeaderValue, header};
+use llamatelemetry_api::{Address, Client};
+
+/// A server that we did not start. It gets the same requests and leaves the same records as one of
+/// ours; what only the owner of a process can know stays unknown.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    client: Client,
+    host: HeaderValue,
+    /// What stands before every path; without the last slash.
+    prefix: String,
+}
+
+impl Upstream {
+    /// Finds the address of a URL, `http://HOST[:PORT][/PREFIX]`. Nothing is sent yet.
+    pub(crate) async fn find(url: &str) -> Result<Self, GatewayError> {
+        let wrong = |reason: &str| GatewayError::Upstream {
+            url: url.to_owned(),
+            reason: reason.to_owned(),
+        };
+        let uri: Uri = url.parse().map_err(|_| wrong("it is no URL"))?;
+        if uri.scheme_str() != Some("http") {
+            return Err(wrong("only http:// is spoken to other servers"));
+        }
+        let authority = uri.authority().ok_or_else(|| wrong("it names no host"))?;
+        let host = HeaderValue::from_str(authority.as_str());
+        let host = host.map_err(|_| wrong("its host is no host"))?;
+        let name = authority.host().trim_matches(['[', ']']);
+        let port = authority.port_u16().unwrap_or(80);
+        let mut found = tokio::net::lookup_host((name, port))
+            .await
+            .map_err(|error| wrong(&error.to_string()))?;
+        let address = found.next().ok_or_else(|| wrong("its host has no address"))?;
+        Ok(Self {
+            client: Client::new(Address::Tcp(address), None),
+            host,
+            prefix: uri.path().trim_end_matches('/').to_owned(),
+        })
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Makes a request's head one for this server.
+    pub(crate) fn address(&self, uri: &mut Uri, headers: &mut HeaderMap) {
+        if headers.contains_key(header::HOST) {
+            headers.insert(header::HOST, self.host.clone());
+        }
+        if !self.prefix.is_empty() {
+            let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+            // Two paths make a path.
+            if let Ok(joined) = format!("{}{path}", self.prefix).parse() {
+                *uri = joined;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_url_is_an_address_a_host_and_a_prefix() {
+        let upstream = Upstream::find("http://127.0.0.1:81/api/").await.unwrap();
+        assert_eq!(upstream.client.address().to_string(), "http://127.0.0.1:81");
+        let mut uri = Uri::from_static("/v1/models?a=1");
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, HeaderValue::from_static("here"));
+        upstream.address(&mut uri, &mut headers);
+        assert_eq!(uri, "/api/v1/models?a=1");
+        assert_eq!(headers[header::HOST], "127.0.0.1:81");
+        for wrong in ["https://127.0.0.1", "127.0.0.1:80", "http://", "x y"] {
+            assert!(Upstream::find(wrong).await.is_err(), "{wrong}");
+        }
+    }
+}
