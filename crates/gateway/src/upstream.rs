@@ -34,7 +34,9 @@ impl Upstream {
         let mut found = tokio::net::lookup_host((name, port))
             .await
             .map_err(|error| wrong(&error.to_string()))?;
-        let address = found.next().ok_or_else(|| wrong("its host has no address"))?;
+        let address = found
+            .next()
+            .ok_or_else(|| wrong("its host has no address"))?;
         Ok(Self {
             client: Client::new(Address::Tcp(address), None),
             host,

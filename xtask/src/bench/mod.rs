@@ -3,6 +3,7 @@
 //! Figures of ours and of a peer are paired by case and metric; where both give a digest of what
 //! they made, the digests must be equal.
 
+mod gateway;
 mod gguf;
 mod report;
 mod startup;
@@ -15,7 +16,7 @@ use report::Report;
 /// Which benchmark, and in which form.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The benchmark: gguf, startup, store
+    /// The benchmark: gateway, gguf, startup, store
     name: String,
     /// One JSON document instead of a table
     #[arg(long)]
@@ -28,10 +29,11 @@ pub(crate) struct Arguments {
 /// Runs a benchmark and prints its report.
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<()> {
     let rows = match arguments.name.as_str() {
+        "gateway" => gateway::run(project)?,
         "gguf" => gguf::run(project)?,
         "startup" => startup::run(project)?,
         "store" => store::run(project, arguments.long)?,
-        other => bail!("there is no benchmark {other}; there are gguf, startup and store"),
+        other => bail!("there is no benchmark {other}; there are gateway, gguf, startup and store"),
     };
     let report = Report::new(&arguments.name, rows);
     if arguments.json {

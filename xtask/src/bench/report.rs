@@ -27,6 +27,11 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// Whether there is a peer's figure beside it.
+    pub(super) fn has_peer(&self) -> bool {
+        self.peer.is_some()
+    }
+
     /// A figure that has no peer.
     pub(super) fn alone(measure: Measure) -> Self {
         Self {

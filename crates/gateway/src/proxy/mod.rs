@@ -165,7 +165,6 @@ fn find(
             Ok((name, Some(upstream.clone())))
         }
         (name, _) => Ok((name?, None)),
-        }
     }
 }
 

@@ -31,8 +31,10 @@ const DRAWN: &[&str] = &[
     "task_id",
     "id_task",
     "call_id",
+    "media_marker",
 ];
-/// Headers of one connection, and those that the gateway adds.
+/// Headers of one connection, those that the gateway adds, and those by which it says which web
+/// pages may call.
 const OURS: &[&str] = &[
     "connection",
     "keep-alive",
@@ -41,6 +43,11 @@ const OURS: &[&str] = &[
     "x-request-id",
     "server-timing",
     "content-length",
+    "access-control-allow-origin",
+    "access-control-allow-credentials",
+    "access-control-allow-methods",
+    "access-control-allow-headers",
+    "vary",
 ];
 
 struct Asked {
@@ -167,7 +174,10 @@ const REQUESTS: &[Asked] = &[
     },
     // Errors are theirs too.
     post("/v1/chat/completions", r#"{"messages":"#),
-    post("/v1/chat/completions", r#"{"messages":[]}"#),
+    post(
+        "/v1/chat/completions",
+        r#"{"messages":[],"max_tokens":2,"temperature":0}"#,
+    ),
     post("/v1/messages", "not json"),
     post("/completion", r#"{"prompt":1.5,"stream":true}"#),
     post("/v1/chat/completions", ""),

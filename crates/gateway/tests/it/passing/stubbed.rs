@@ -205,7 +205,7 @@ async fn a_stream_that_breaks_off_ends_with_an_error_of_its_api() {
         let reply = bed.post(path, &[], r#"{"stream":true}"#);
         assert!(reply.body.contains(begin), "{path}: {}", reply.body);
         assert!(
-            !reply.body.contains("{\"conte"),
+            !reply.body.contains("data: {\"conte"),
             "{path}: half an event: {}",
             reply.body
         );
