@@ -161,11 +161,20 @@ impl Printer {
 
     /// The one JSON document of a command.
     pub(crate) fn document(&self, body: &impl Serialize) -> io::Result<()> {
+        self.data(&self.document_text(body)?)
+    }
+
+    /// The same as the text that goes into a file.
+    #[expect(
+        clippy::unused_self,
+        reason = "whoever writes data has a printer to write it with"
+    )]
+    pub(crate) fn document_text(&self, body: &impl Serialize) -> io::Result<String> {
         let document = Document {
             schema_version: SCHEMA_VERSION,
             body,
         };
-        self.line(serde_json::to_string_pretty(&document)?)
+        Ok(format!("{}\n", serde_json::to_string_pretty(&document)?))
     }
 
     /// One of many JSON documents, in a line of its own.

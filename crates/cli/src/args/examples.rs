@@ -139,6 +139,7 @@ Examples:
   llt trace list
   llt trace list --since 1h --model smollm2 --longer-than 2s
   llt trace list --failed --json
+  llt trace list --follow --model smollm2
   llt trace list --attribute gen_ai.conversation.id=c1 --text \"out of memory\"
 
 Times are UTC. --json prints one trace a line; times in it are seconds, energy is joules.";
@@ -157,6 +158,7 @@ Examples:
   llt trace export --signal all --output everything.jsonl
   llt trace export --format parquet --output spans.parquet
   llt trace export --format parquet --signal logs --output logs.parquet
+  llt trace export --format run-record last --output run.json
 
 Traces are exported whole. What is exported and imported elsewhere exports as the same bytes again.
 A Parquet file is one view of docs/sql.md: spans, metric_points or logs.";

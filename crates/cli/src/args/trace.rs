@@ -63,6 +63,9 @@ pub(crate) struct TraceListArgs {
     /// Traces at most
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
     pub(crate) limit: usize,
+    /// Go on as more are stored, the newest last, until Ctrl-C
+    #[arg(short, long)]
+    pub(crate) follow: bool,
     #[command(flatten)]
     pub(crate) query: TraceQueryArgs,
 }
@@ -90,6 +93,8 @@ pub(crate) enum ExportFormat {
     Otlp,
     /// A table for Spark, `DuckDB` and pandas
     Parquet,
+    /// One trace with settings, builds, models and machine, as one JSON document
+    RunRecord,
 }
 
 #[derive(Debug, Args)]
@@ -97,6 +102,9 @@ pub(crate) struct TraceExportArgs {
     /// In which form
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = ExportFormat::Otlp)]
     pub(crate) format: ExportFormat,
+    /// The trace that a run record is of: its id, the beginning of it, or `last`
+    #[arg(value_name = "TRACE")]
+    pub(crate) trace: Option<String>,
     /// What to export; of logs those of the traces meant, of metrics those of the time
     #[arg(long, value_enum, value_name = "SIGNAL", default_value_t = ExportSignal::Traces)]
     pub(crate) signal: ExportSignal,

@@ -23,8 +23,9 @@ struct Shown {
     notices: Vec<String>,
 }
 
+/// A setting for documents.
 #[derive(Serialize)]
-struct ShownSetting {
+pub(super) struct ShownSetting {
     key: String,
     value: serde_json::Value,
     origin: ShownOrigin,
@@ -51,6 +52,16 @@ impl From<&Origin> for ShownOrigin {
     }
 }
 
+/// Settings with their origins; secrets are hidden.
+pub(super) fn settings(rows: Vec<SettingRow>) -> Vec<ShownSetting> {
+    let shown = rows.into_iter().map(|row| ShownSetting {
+        origin: (&row.origin).into(),
+        key: row.key,
+        value: row.json,
+    });
+    shown.collect()
+}
+
 fn show(key: Option<&str>, origin: bool, session: &Session) -> anyhow::Result<ExitStatus> {
     let rows: Vec<SettingRow> = session
         .resolved
@@ -69,14 +80,7 @@ fn show(key: Option<&str>, origin: bool, session: &Session) -> anyhow::Result<Ex
     if printer.is_json() {
         printer.document(&Shown {
             config_file: session.resolved.config_file.clone(),
-            settings: rows
-                .iter()
-                .map(|row| ShownSetting {
-                    key: row.key.clone(),
-                    value: row.json.clone(),
-                    origin: (&row.origin).into(),
-                })
-                .collect(),
+            settings: settings(rows),
             notices: session.resolved.notices.clone(),
         })?;
         return Ok(ExitStatus::Done);

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How often is looked for more.
-const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(25);
 /// So long after it happened a record may still come: writers gather some before they write.
 const LATE: Duration = Duration::from_secs(60);
 /// Digits of a trace's id that are shown.
@@ -88,11 +88,19 @@ fn follow(
     let floor = printed.first().map_or(0, |line| line.time.0);
     let mut told: BTreeSet<String> = BTreeSet::new();
     query.limit = None;
+    // The listing of a folder that did not change is all that a look costs.
+    let mut looked_at = None;
     loop {
         std::thread::sleep(PAUSE);
+        let snapshot = reader.snapshot()?;
+        let state = Some((snapshot.rows(Signal::Logs), snapshot.bytes()));
+        if state == looked_at {
+            continue;
+        }
+        looked_at = state;
         let window = recorded::since(LATE);
         query.time = Some(window.start.max(floor)..window.end);
-        let mut store = Recorded::new(reader.snapshot()?);
+        let mut store = Recorded::new(snapshot);
         for line in store.logs(&query)? {
             if seen
                 .insert(serde_json::to_string(&line)?, line.time.0)

@@ -351,6 +351,35 @@ fn spans_are_exported_as_parquet() {
 }
 
 #[test]
+fn a_run_record_tells_all_about_a_trace_and_is_imported_again() {
+    let llt = stored().with("HF_TOKEN", "a secret of the tests");
+    let export = ["trace", "export", "--format", "run-record"];
+    let ran = llt.run(&[&export[..], &["0af76519"]].concat());
+    assert!(!ran.stdout.contains("a secret of the tests"));
+    let record = ran.json();
+    assert_eq!(record["schema_version"], 1);
+    assert_eq!(record["run"]["trace_id"], CHAT);
+    assert_eq!(record["run"]["models"][0]["name"], "smollm2");
+    assert_eq!(
+        record["run"]["models"][0]["sha256"],
+        serde_json::Value::Null
+    );
+    assert!(record["run"]["machine"].is_object());
+    let settings = record["run"]["settings"].as_array().unwrap();
+    assert!(settings.iter().any(|one| one["key"] == "telemetry.store"));
+    let ran = llt.run(&[&export[..], &["last", "-o", "run.json"]].concat());
+    assert_eq!(ran.stderr, "run record written: run.json\n");
+    let other = Llt::new();
+    let ran = other.run_with_input(&["trace", "import", "-", "--json"], &record.to_string());
+    assert_eq!(ran.json()["imported"]["spans"], 4);
+    assert_eq!(ran.json()["imported"]["logs"], 1);
+    let of_trace = ["trace", "export", "--attribute", "llamacpp.slot.id=0"];
+    assert!(other.run(&of_trace).stdout == llt.run(&of_trace).stdout);
+    assert_eq!(llt.run(&export).code, Some(2));
+    assert_eq!(llt.run(&["trace", "export", "last"]).code, Some(2));
+}
+
+#[test]
 fn the_store_is_checked_without_a_file() {
     let llt = stored();
     let ran = llt.run(&["trace", "check", "--since", "36500d", "--json"]);
@@ -455,6 +484,36 @@ fn what_comes_later_is_followed() {
     );
     assert!(lines.next().unwrap().unwrap().contains("late"));
     child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn traces_are_followed() {
+    use std::io::{BufRead as _, BufReader};
+    let llt = stored();
+    let args = ["trace", "list", "--follow", "--json"];
+    let mut child = llt
+        .command(&args)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for id in [CHAT, FAILED] {
+        assert!(lines.next().unwrap().unwrap().contains(id));
+    }
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_nanos();
+    let late = format!(
+        r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{"traceId":"{:032x}","spanId":"{:016x}","name":"late","startTimeUnixNano":"{now}","endTimeUnixNano":"{now}"}}]}}]}}]}}"#,
+        7, 7
+    );
+    let ran = llt.run_with_input(&["trace", "import", "-", "-q"], &late);
+    assert_eq!(ran.code, Some(0), "{}", ran.text());
+    assert!(lines.next().unwrap().unwrap().contains("\"late\""));
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     child.wait().unwrap();
 }
 

@@ -2,7 +2,7 @@
 
 use crate::args::{ExportFormat, ExportSignal, TraceExportArgs};
 use crate::commands::{Session, recorded};
-use crate::outcome::ExitStatus;
+use crate::outcome::{ExitStatus, Usage};
 use crate::printer::Printer;
 use crate::quantity;
 use anyhow::Context as _;
@@ -14,7 +14,13 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 pub(super) fn export(args: &TraceExportArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    if args.trace.is_some() && args.format != ExportFormat::RunRecord {
+        return Err(Usage::new("only a run record is of one trace")
+            .hint("--format run-record; or choose traces by what they have, see --help")
+            .into());
+    }
     match args.format {
+        ExportFormat::RunRecord => super::run_record::export(args, session),
         ExportFormat::Otlp => otlp(args, session),
         ExportFormat::Parquet => super::parquet::export(args, session),
     }

@@ -6,17 +6,28 @@ use crate::outcome::ExitStatus;
 use crate::printer::Style;
 use crate::quantity;
 use crate::table::Table;
-use llamatelemetry_store::Signal;
-use llamatelemetry_telemetry::recorded::TraceSummary;
+use llamatelemetry_store::{Query, Reader, Signal};
+use llamatelemetry_telemetry::recorded::{Recorded, TraceSummary};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Digits of an id that are shown at least.
 const SHORT: usize = 8;
+/// How often is looked for more.
+const PAUSE: Duration = Duration::from_millis(25);
+/// So long after it began a trace may still come: its spans are stored when it has ended.
+const LATE: Duration = Duration::from_secs(600);
 
 pub(super) fn list(args: &TraceListArgs, session: &Session) -> anyhow::Result<ExitStatus> {
-    let mut store = recorded::open(session)?;
+    let reader = Reader::open(&session.settings().home.store())?;
+    let mut store = Recorded::new(reader.snapshot()?);
     let query = recorded::query(&args.query, Some(args.limit));
     let traces = store.traces(&query)?;
     let printer = &session.printer;
+    if args.follow {
+        recorded::warn_of_damage(&store, session);
+        return follow(&reader, query, traces, session);
+    }
     if printer.is_json() {
         for trace in &traces {
             printer.document_line(trace)?;
@@ -30,6 +41,67 @@ pub(super) fn list(args: &TraceListArgs, session: &Session) -> anyhow::Result<Ex
     }
     recorded::warn_of_damage(&store, session);
     Ok(ExitStatus::Done)
+}
+
+/// Prints what is there, oldest first, and then what comes until it is stopped. A trace is printed
+/// when it is first seen.
+fn follow(
+    reader: &Reader,
+    mut query: Query,
+    mut traces: Vec<TraceSummary>,
+    session: &Session,
+) -> anyhow::Result<ExitStatus> {
+    traces.reverse();
+    // What is older than the oldest trace above was left out on purpose.
+    let floor = traces.first().map_or(0, |trace| trace.started_at.0);
+    let mut seen: BTreeMap<String, u64> = BTreeMap::new();
+    let mut looked_at = None;
+    query.limit = None;
+    loop {
+        for trace in traces.drain(..) {
+            if seen
+                .insert(trace.trace_id.clone(), trace.started_at.0)
+                .is_none()
+            {
+                print(&trace, session)?;
+            }
+        }
+        std::thread::sleep(PAUSE);
+        let snapshot = reader.snapshot()?;
+        let state = Some((snapshot.rows(Signal::Traces), snapshot.bytes()));
+        // The listing of a folder that did not change is all that a look costs.
+        if state == looked_at {
+            continue;
+        }
+        looked_at = state;
+        let window = recorded::since(LATE);
+        seen.retain(|_, time| window.contains(time));
+        query.time = Some(window.start.max(floor)..window.end);
+        traces = Recorded::new(snapshot).traces(&query)?;
+        traces.reverse();
+    }
+}
+
+fn print(trace: &TraceSummary, session: &Session) -> anyhow::Result<()> {
+    let printer = &session.printer;
+    if printer.is_json() {
+        return Ok(printer.document_line(trace)?);
+    }
+    let style = printer.style();
+    let end = if trace.failed {
+        style.red(trace.error.as_deref().unwrap_or("failed"))
+    } else {
+        trace.finish_reasons.join(", ")
+    };
+    let id: String = trace.trace_id.chars().take(SHORT).collect();
+    let line = format!(
+        "{} {id} {:>8} {:>11} {}  {end}",
+        style.faint(&trace.started_at.to_seconds()),
+        quantity::seconds(trace.duration_seconds),
+        tokens(trace),
+        trace.name.replace(char::is_control, " "),
+    );
+    Ok(printer.line(line.trim_end())?)
 }
 
 fn table(traces: &[TraceSummary], style: Style) -> Table {

@@ -6,6 +6,7 @@ mod import;
 mod list;
 mod parquet;
 mod purge;
+mod run_record;
 mod show;
 mod sql;
 
