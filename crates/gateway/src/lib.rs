@@ -17,6 +17,7 @@ mod door;
 mod error;
 mod fleet;
 mod guard;
+mod interface;
 mod proxy;
 mod receiver;
 mod refusal;
@@ -32,14 +33,15 @@ use admission::Admission;
 use door::{Door, Listener, Listening, Manners, Speaks, Tls};
 use fleet::Fleet;
 use guard::Guard;
+use interface::Feed;
 use llamatelemetry::LoadOptions;
 use llamatelemetry_settings::Settings;
-use llamatelemetry_telemetry::StoreConfig;
+use llamatelemetry_telemetry::{StoreConfig, Telemetry};
 use proxy::Records;
 use receiver::Receiver;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use stored::Stored;
 use upstream::Upstream;
 
@@ -50,6 +52,9 @@ pub struct ServePlan {
     pub models: Vec<String>,
     /// Settings, progress and sink, as for one model.
     pub options: LoadOptions,
+    /// The pipeline behind the sink, for whoever asks what it counts and sees; `None`: nobody is
+    /// told.
+    pub telemetry: Option<Arc<Telemetry>>,
 }
 
 /// A running gateway. Dropping it closes the door and stops the models; [`Gateway::drain`] lets
@@ -74,11 +79,17 @@ pub(crate) struct Shared {
     pub(crate) access_log: AccessLog,
     /// Asked for what is not served here.
     pub(crate) upstream: Option<Arc<Upstream>>,
+    /// What happens now.
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) telemetry: Option<Arc<Telemetry>>,
+    pub(crate) started: Instant,
 }
 
 impl Gateway {
     /// Listens first, so that a taken port fails at once, then loads the models.
-    pub async fn start(plan: ServePlan) -> Result<Self, GatewayError> {
+    pub async fn start(mut plan: ServePlan) -> Result<Self, GatewayError> {
+        let feed = Arc::new(Feed::new(plan.options.sink.clone()));
+        plan.options.sink = feed.clone();
         let serve = &plan.options.settings.serve;
         let tls = Tls::read(serve)?;
         let (listener, guard) = listen(&plan.options.settings).await?;
@@ -99,6 +110,9 @@ impl Gateway {
             admission: Admission::new(serve),
             access_log: AccessLog::new(serve.access_log),
             upstream,
+            feed,
+            telemetry: plan.telemetry,
+            started: Instant::now(),
         });
         let receiver = Receiver::start(serve, &shared).await;
         let manners = Manners::new(Speaks::Http1, tls.clone(), serve);
@@ -158,6 +172,8 @@ impl Gateway {
 
     /// Takes no new requests, waits at most so long for those in flight, then stops the models.
     pub async fn drain(self, limit: Duration) {
+        // Who listens to events would hold the door open.
+        self.shared.feed.close();
         self.door.close(limit).await;
         if let Some(receiver) = self.receiver {
             receiver.close(limit).await;

@@ -1,6 +1,6 @@
 //! Which request goes where. What is not our own belongs to llama-server, known or not.
 
-use crate::{Shared, access, guard, proxy};
+use crate::{Shared, access, guard, interface, proxy};
 use axum::Router;
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ pub(crate) fn routes(shared: Arc<Shared>) -> Router {
     let log = axum::middleware::from_fn_with_state(shared.clone(), access::log);
     let guard = axum::middleware::from_fn_with_state(shared.clone(), guard::check);
     Router::new()
+        .merge(interface::routes())
         .fallback(proxy::forward)
         .layer(guard)
         .layer(log)

@@ -52,7 +52,6 @@ impl Stored {
     }
 
     /// The store as it stands now. Blocks while it is looked at.
-    #[expect(dead_code, reason = "the interface asks it")]
     pub(crate) fn snapshot(&self) -> Result<Snapshot, StoreError> {
         let reader = {
             let mut reader = lock(&self.reader);

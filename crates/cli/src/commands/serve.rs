@@ -50,6 +50,7 @@ async fn work(args: &ServeArgs, session: &Session) -> anyhow::Result<ExitStatus>
         options: LoadOptions::new(settings.clone())
             .with_progress(printer.progress())
             .with_sink(telemetry.sink()),
+        telemetry: Some(telemetry.pipeline()),
     };
     let served = until_stopped(plan, session, &mut interrupts).await;
     if let Some(loss) = telemetry.shutdown(SHUTDOWN) {

@@ -42,8 +42,10 @@ impl Hosts {
         }
         let mut hosts = headers.get_all(HOST).iter();
         let Some(host) = hosts.next() else {
-            // Probes of old load balancers; browsers always send it.
-            return if version < Version::HTTP_11 {
+            // HTTP/2 has the authority in its place, which was looked at. Else probes of old load
+            // balancers; browsers always send it.
+            let told = version == Version::HTTP_2 && uri.authority().is_some();
+            return if told || version < Version::HTTP_11 {
                 Ok(())
             } else {
                 Err("the request has no Host".to_owned())

@@ -73,7 +73,10 @@ impl From<StoreError> for Failure {
             StoreError::NotOtlp { .. } | StoreError::TooManyAttributes { .. } => {
                 Self::malformed(message)
             }
-            StoreError::TooLarge { limit, .. } => Self::too_large(limit),
+            _ if error.is_of_request() => {
+                let (status, code) = (StatusCode::PAYLOAD_TOO_LARGE, Code::ResourceExhausted);
+                Self::new(status, code, message)
+            }
             StoreError::Busy { .. } => Self::unavailable(message, SOON),
             // What is told here leaves the machine: which file it was stays in the log.
             StoreError::Full { .. } => Self::unavailable("the store's disk is full", LATER),

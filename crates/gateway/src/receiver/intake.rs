@@ -263,7 +263,7 @@ impl Intake {
                     tracing::info!("what is received is stored again");
                 }
             }
-            Err(StoreError::NotOtlp { .. } | StoreError::TooLarge { .. }) => {}
+            Err(error) if error.is_of_request() => {}
             Err(error) => {
                 if matches!(error, StoreError::Closed { .. }) {
                     self.stored.close();

@@ -11,10 +11,10 @@ mod grpc;
 mod http;
 mod intake;
 
-use crate::Shared;
 use crate::door::{Door, Listener, Manners, Speaks};
 use crate::guard;
 use crate::stored::Stored;
+use crate::{GatewayError, Shared};
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{self, Next};
@@ -45,7 +45,10 @@ impl Receiver {
         let mut notices = Vec::new();
         let mut open = async |what: &str, port, routes: Router, speaks| {
             let address = SocketAddr::new(settings.host, port);
+            let public = !address.ip().is_loopback() && !shared.guard.has_keys();
             let opened = match Listener::tcp(address).await {
+                // A gateway behind a socket needs no key; this door would.
+                Ok(_) if public => Err(GatewayError::PublicWithoutKey { address }),
                 Ok(listener) => {
                     let guard = middleware::from_fn_with_state(shared.clone(), guard::check);
                     let routes = routes.layer(middleware::from_fn(refuse_pages)).layer(guard);

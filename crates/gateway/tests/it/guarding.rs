@@ -23,6 +23,7 @@ pub(crate) async fn start(settings: &Settings) -> Result<Gateway, GatewayError> 
     Gateway::start(ServePlan {
         models: Vec::new(),
         options: LoadOptions::new(settings.clone()),
+        telemetry: None,
     })
     .await
 }

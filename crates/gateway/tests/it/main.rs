@@ -4,7 +4,9 @@
 
 mod enduring;
 mod guarding;
+mod interface;
 mod passing;
+mod receiving;
 mod sink;
 mod wire;
 
@@ -31,6 +33,7 @@ pub(crate) async fn gateway_into(sink: Arc<dyn Sink>) -> Gateway {
     let plan = ServePlan {
         models: vec!["smollm2".into()],
         options: LoadOptions::new(settings).with_sink(sink),
+        telemetry: None,
     };
     Gateway::start(plan).await.unwrap()
 }

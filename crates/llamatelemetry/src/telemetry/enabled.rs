@@ -61,6 +61,11 @@ impl TelemetryHandle {
         self.telemetry.notices()
     }
 
+    /// The pipeline itself, for whoever shows what it knows.
+    pub fn pipeline(&self) -> Arc<Telemetry> {
+        self.telemetry.clone()
+    }
+
     /// Joules of this machine's devices since the start; `None` where nothing measures them.
     pub fn energy_totals(&self) -> Option<EnergyTotals> {
         self.telemetry.energy_totals()

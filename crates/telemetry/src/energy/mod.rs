@@ -52,7 +52,7 @@ pub enum Watts {
 
 /// Joules since the first reading, all devices together. `idle`, `attributed`, `unattributed` and
 /// `pending` sum to `measured`.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
 pub struct Totals {
     /// What the devices took.
     pub measured: f64,

@@ -89,6 +89,11 @@ impl Joules {
         })
     }
 
+    /// The latest sample.
+    pub(super) fn latest(&self) -> Option<Arc<Sample>> {
+        self.sampler.latest()
+    }
+
     /// A model is served: its processes are looked at, one after the other, while it is.
     pub(super) fn serves(&self, served: &Arc<dyn ServedModel>) {
         lock(&self.served).push(Arc::downgrade(served));

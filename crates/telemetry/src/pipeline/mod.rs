@@ -16,6 +16,7 @@ use crate::output::Output;
 use crate::sampler::Sampler;
 use crate::signal::OwnOrigin;
 use joules::Joules;
+use llamatelemetry_machine::Sample;
 use llamatelemetry_record::{
     Energy, Happening, LiveRequest, LoggedLine, RequestRecord, ServedModel, Sink, TraceContext,
     TraceId,
@@ -159,6 +160,11 @@ impl Telemetry {
     /// Joules of the devices since the start, if anything measures them.
     pub fn energy_totals(&self) -> Option<Totals> {
         self.joules.as_ref().and_then(Joules::totals)
+    }
+
+    /// The latest look at the machine, if anything looks at it.
+    pub fn machine(&self) -> Option<Arc<Sample>> {
+        self.joules.as_ref().and_then(Joules::latest)
     }
 
     /// Gives the outputs the metrics, unless the pipeline's thread still looks at the machine:

@@ -115,7 +115,7 @@ fn level(number: i32) -> &'static str {
 }
 
 /// A value as plain JSON.
-fn json(value: AnyValue) -> serde_json::Value {
+pub(super) fn json(value: AnyValue) -> serde_json::Value {
     match value.value {
         None => serde_json::Value::Null,
         Some(Value::StringValue(text)) => text.into(),

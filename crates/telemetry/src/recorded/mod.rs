@@ -1,22 +1,28 @@
 //! What lies in the store of this machine, as people and programs ask for it.
 
 mod error;
+mod figures;
 mod import;
 mod lines;
 mod log;
 mod moment;
+mod series;
 mod summary;
 
 pub use crate::console::{Detail, SpanTree};
 pub use error::RecordedError;
+pub use figures::{Figures, Step, figures, figures_by_step};
 pub use import::{Import, Imported};
 pub use lines::{json, lines};
 pub use log::LogLine;
 pub use moment::Moment;
+pub use series::Point;
 pub use summary::TraceSummary;
 
 use crate::check::Document;
-use llamatelemetry_store::{Condition, Query, Reader, Signal, Snapshot, StoreError, Totals};
+use llamatelemetry_store::{
+    Condition, Query, Reader, Rollups, Signal, Snapshot, StoreError, Totals,
+};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use std::collections::BTreeSet;
 use std::ops::{ControlFlow, Range, RangeInclusive};
@@ -156,6 +162,26 @@ impl Recorded {
         Ok(all)
     }
 
+    /// The points of metrics that meet the query, oldest first.
+    pub fn points(&mut self, query: &Query) -> Result<Vec<Point>, StoreError> {
+        let mut all = Vec::new();
+        self.documents(Signal::Metrics, query, &mut |document| {
+            all.extend(series::points(document));
+            ControlFlow::Continue(())
+        })?;
+        Ok(all)
+    }
+
+    /// Rows of a signal.
+    pub fn rows(&self, signal: Signal) -> u64 {
+        self.snapshot.rows(signal)
+    }
+
+    /// Bytes of the files that hold it all.
+    pub fn bytes(&self) -> u64 {
+        self.snapshot.bytes()
+    }
+
     /// Hands on what meets the query, oldest first, some thousand rows at a time, until `each`
     /// breaks off.
     pub fn documents(
@@ -180,6 +206,13 @@ impl Recorded {
             }
         }
         Ok(())
+    }
+
+    /// Sums over model requests that began in these minutes since 1970, minute by minute.
+    pub fn rollups(&mut self, minutes: Option<&Range<u64>>) -> Result<Rollups, StoreError> {
+        let summed = self.snapshot.rollups(minutes)?;
+        self.damaged.extend(summed.damaged);
+        Ok(summed.sums)
     }
 
     /// Sums over model requests that began in these minutes since 1970, of all times without.

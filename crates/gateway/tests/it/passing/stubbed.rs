@@ -43,6 +43,7 @@ where
     let plan = ServePlan {
         models: Vec::new(),
         options: LoadOptions::new(settings).with_sink(kept.clone()),
+        telemetry: None,
     };
     Bed {
         gateway: Gateway::start(plan).await.unwrap(),
