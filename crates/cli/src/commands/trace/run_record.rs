@@ -82,7 +82,7 @@ pub(super) fn export(args: &TraceExportArgs, session: &Session) -> anyhow::Resul
     let now = now.unwrap_or(Duration::ZERO).as_nanos();
     let record = RunRecord {
         run: Run {
-            trace_id: id.iter().map(|byte| format!("{byte:02x}")).collect(),
+            trace_id: format!("{:032x}", u128::from_be_bytes(id)),
             exported_at: Moment(u64::try_from(now).unwrap_or(u64::MAX)),
             exported_by: format!("llamatelemetry {}", env!("CARGO_PKG_VERSION")),
             llama_builds: of_spans(&spans, |span| text(span, attribute::BUILD)),
