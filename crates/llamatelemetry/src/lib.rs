@@ -37,6 +37,7 @@ mod lifecycle;
 mod manager;
 mod moment;
 mod options;
+mod purpose;
 mod request;
 mod result;
 mod served;
@@ -60,11 +61,14 @@ pub use llamatelemetry_record::{
 pub use llamatelemetry_telemetry::{LogTap, TapFilter, TapLayer, energy::Totals as EnergyTotals};
 pub use manager::{LiveServer, ServerManager};
 pub use options::{GenerateOptions, LoadOptions};
+pub use purpose::LoadFor;
 pub use result::{Energy, InferResult, Timings};
 pub use stream::AnswerStream;
 pub use telemetry::{TelemetryHandle, setup_telemetry};
 pub use tool::ToolRun;
 
+/// The typed client of llama-server.
+pub use llamatelemetry_api as api;
 /// GGUF files.
 pub use llamatelemetry_gguf as gguf;
 /// What this machine is.

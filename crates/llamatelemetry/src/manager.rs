@@ -66,11 +66,13 @@ impl ServerManager {
         let (settings, progress) = (options.settings.clone(), options.progress.clone());
         let (sink, parent) = (options.sink.clone(), options.parent);
         let alias = options.alias.clone();
+        let load_for = options.load_for;
         let shown_to = sink.clone();
         blocking(move || {
             let mut spec = LaunchSpec::new(&runtime.server, &model.path, &settings);
             spec.library_dirs.clone_from(&runtime.library_dirs);
             spec.projector.clone_from(&model.projector);
+            spec.purpose = load_for.purpose(&model.path);
             spec.alias = alias.or_else(|| Some(model.name.clone()));
             let served = Served::new(&model, &runtime.build.text);
             let lifecycle = Arc::new(Lifecycle::new(sink, served));

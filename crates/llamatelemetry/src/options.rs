@@ -1,6 +1,6 @@
 //! What a caller may choose when loading and when asking.
 
-use crate::Error;
+use crate::{Error, LoadFor};
 use llamatelemetry_progress::{Progress, Silent};
 use llamatelemetry_record::{
     Baggage, Discard, Incoming, OutputType, RequestParameters, Sink, TraceContext, TraceState,
@@ -22,6 +22,8 @@ pub struct LoadOptions {
     pub parent: Option<TraceContext>,
     /// What the server calls its model; `None`: by the model's own name.
     pub alias: Option<String>,
+    /// What the model is loaded for.
+    pub load_for: LoadFor,
 }
 
 impl LoadOptions {
@@ -40,6 +42,7 @@ impl LoadOptions {
             sink: Arc::new(Discard),
             parent: None,
             alias: None,
+            load_for: LoadFor::Model,
         }
     }
 

@@ -44,6 +44,12 @@ pub(crate) fn build(
             line.pair("--api-key-file", key_file)?;
         }
     }
+    for (flag, value) in spec.purpose.arguments() {
+        match value {
+            Some(value) => line.pair(flag, value)?,
+            None => line.single(flag)?,
+        }
+    }
     let options = &spec.options;
     let numbers = [
         ("--ctx-size", options.context),
@@ -91,6 +97,12 @@ impl Line<'_> {
         Ok(())
     }
 
+    fn single(&mut self, flag: &str) -> Result<(), ServerError> {
+        self.flags.check_own(flag)?;
+        self.arguments.push(flag.into());
+        Ok(())
+    }
+
     fn if_known(&mut self, flag: &str) -> bool {
         let known = self.flags.knows(flag);
         if known {
@@ -113,6 +125,7 @@ mod tests {
             library_dirs: Vec::new(),
             model: "/m.gguf".into(),
             projector: None,
+            purpose: crate::Purpose::Generate,
             alias: Some("m".into()),
             options,
             listen: Listen::UnixSocket,

@@ -1,7 +1,7 @@
 //! What to launch.
 
-use crate::LogContent;
 use crate::listener::{Listener, Nobody};
+use crate::{LogContent, Purpose};
 use llamatelemetry_settings::{Environment, ServerSettings, Settings};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -22,6 +22,8 @@ pub struct LaunchSpec {
     pub model: PathBuf,
     /// The projector file of a multimodal model.
     pub projector: Option<PathBuf>,
+    /// What the server is for.
+    pub purpose: Purpose,
     /// The name that the server gives its model.
     pub alias: Option<String>,
     /// Context, slots, devices, further arguments. Its port is read by [`LaunchSpec::new`] only.
@@ -64,6 +66,7 @@ impl LaunchSpec {
             library_dirs: Vec::new(),
             model: model.into(),
             projector: None,
+            purpose: Purpose::Generate,
             alias: None,
             listen: settings
                 .server

@@ -16,6 +16,7 @@ mod file_server;
 mod place;
 #[cfg(feature = "prepared")]
 mod prepared;
+mod ranker;
 mod scratch;
 mod skip;
 mod source;
@@ -30,6 +31,7 @@ pub use file_server::{Faults, FileServer, Seen, Served};
 pub use place::{folder, home, repository};
 #[cfg(feature = "prepared")]
 pub use prepared::{runtime, smollm2};
+pub use ranker::ranking_model;
 pub use scratch::{ScratchHome, scratch_home, settings};
 pub use skip::skip;
 pub use source::{llama_source, proof_model};

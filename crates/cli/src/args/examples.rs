@@ -30,6 +30,30 @@ Examples:
 In the conversation: /help lists the commands, Ctrl-C stops an answer, Ctrl-D or /exit ends.
 With --json each answer is one line of JSON on stdout.";
 
+pub(super) const EMBED: &str = "\
+Examples:
+  llt embed smollm2 \"a cat\" \"a dog\"
+  llt embed ./minilm.gguf --file sentences.txt --out vectors.npy
+  jq -r .title news.jsonl | llt embed ./minilm.gguf --json
+
+The vectors are in the order of the texts. With --json each is one line of JSON on stdout.";
+
+pub(super) const RERANK: &str = "\
+Examples:
+  llt rerank ./reranker.gguf \"how do cats sleep\" \"Cats nap.\" \"Dogs bark.\"
+  llt rerank ./reranker.gguf \"how do cats sleep\" --file passages.txt --top 3
+
+The best comes first; scores are on the model's own scale. With --json each is one line of JSON.";
+
+pub(super) const TOKENIZE: &str = "\
+Examples:
+  llt tokenize smollm2 \"Grüße, world\"
+  llt tokenize smollm2 --file README.md --json | jq .count
+  git diff | llt tokenize smollm2 --json
+
+With --json each text is one line of JSON on stdout. A piece that is no whole character is a list of
+its bytes.";
+
 pub(super) const SERVE: &str = "\
 Examples:
   llt serve smollm2                                  at http://127.0.0.1:8080, until Ctrl-C

@@ -9,9 +9,11 @@ use std::path::PathBuf;
 
 mod examples;
 mod serving;
+mod texts;
 mod trace;
 
 pub(crate) use serving::{KeyArgs, KeysCommand};
+pub(crate) use texts::{EmbedArgs, RerankArgs, TokenizeArgs};
 pub(crate) use trace::{
     ExportFormat, ExportSignal, LogLevel, LogsArgs, MetricsArgs, TraceCheckArgs, TraceCommand,
     TraceExportArgs, TraceImportArgs, TraceListArgs, TracePurgeArgs, TraceQueryArgs, TraceShowArgs,
@@ -69,6 +71,15 @@ pub(crate) enum Command {
     /// API keys of `llt serve`
     #[command(subcommand, after_help = examples::KEYS)]
     Keys(KeysCommand),
+    /// Texts into vectors
+    #[command(after_help = examples::EMBED)]
+    Embed(EmbedArgs),
+    /// Documents scored against a query
+    #[command(after_help = examples::RERANK)]
+    Rerank(RerankArgs),
+    /// Texts into a model's tokens
+    #[command(after_help = examples::TOKENIZE)]
+    Tokenize(TokenizeArgs),
     /// The llama.cpp builds that run models
     #[command(subcommand, after_help = examples::RUNTIME)]
     Runtime(RuntimeCommand),

@@ -7,7 +7,7 @@ use crate::printer::Printer;
 use crate::progress::Screen;
 use llamatelemetry::models::{self, ModelError};
 use llamatelemetry::{
-    AnswerStream, Delta, GenerateOptions, InferenceEngine, LoadOptions, TelemetryHandle,
+    AnswerStream, Delta, GenerateOptions, InferenceEngine, LoadFor, LoadOptions, TelemetryHandle,
     setup_telemetry,
 };
 use llamatelemetry_settings::Settings;
@@ -35,9 +35,19 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// Loads the model; a signal ends the wait.
+    /// Loads the model for what it is for; a signal ends the wait.
     pub(crate) async fn load(
         model: &str,
+        session: &Session,
+        interrupts: &mut Interrupts,
+    ) -> anyhow::Result<Self> {
+        Self::load_for(model, LoadFor::Model, session, interrupts).await
+    }
+
+    /// Loads the model for this; a signal ends the wait.
+    pub(crate) async fn load_for(
+        model: &str,
+        load_for: LoadFor,
         session: &Session,
         interrupts: &mut Interrupts,
     ) -> anyhow::Result<Self> {
@@ -49,9 +59,10 @@ impl Loaded {
             session.printer.warn(notice);
         }
         telemetry.take_logs(&session.log_tap, settings.telemetry.log_level);
-        let options = LoadOptions::new(settings.clone())
+        let mut options = LoadOptions::new(settings.clone())
             .with_progress(session.printer.progress())
             .with_sink(telemetry.sink());
+        options.load_for = load_for;
         let loading = InferenceEngine::load_model(model, options);
         let loaded = match interrupts.unless(loading).await {
             Ok(loaded) => loaded.map_err(anyhow::Error::from),

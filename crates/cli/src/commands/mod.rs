@@ -15,6 +15,7 @@ mod recorded;
 mod run;
 mod runtime;
 mod serve;
+mod texts;
 mod trace;
 
 use crate::args::{Cli, Command, RuntimeCommand};
@@ -89,6 +90,9 @@ fn execute(args: Cli, environment: Environment, printer: &Printer) -> anyhow::Re
         Command::Chat(args) => chat::chat(&args, &session),
         Command::Serve(args) => serve::serve(&args, &session),
         Command::Keys(command) => keys::keys(&command, &session),
+        Command::Embed(args) => texts::embed(&args, &session),
+        Command::Rerank(args) => texts::rerank(&args, &session),
+        Command::Tokenize(args) => texts::tokenize(&args, &session),
         Command::Runtime(command) => runtime::runtime(&command, &session),
         Command::Models(command) => models::models(&command, &session),
         Command::Gguf(command) => gguf::gguf(&command, &session),
@@ -110,6 +114,18 @@ fn add_flags(command: &Command, flags: &mut Flags) -> anyhow::Result<()> {
             args.runtime.add_to(flags)
         }
         Command::Chat(args) => {
+            args.server.add_to(flags)?;
+            args.runtime.add_to(flags)
+        }
+        Command::Embed(args) => {
+            args.server.add_to(flags)?;
+            args.runtime.add_to(flags)
+        }
+        Command::Rerank(args) => {
+            args.server.add_to(flags)?;
+            args.runtime.add_to(flags)
+        }
+        Command::Tokenize(args) => {
             args.server.add_to(flags)?;
             args.runtime.add_to(flags)
         }

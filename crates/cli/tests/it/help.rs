@@ -40,6 +40,9 @@ fn every_command_has_help_with_examples() {
 pub(crate) const COMMANDS: &[&str] = &[
     "run",
     "chat",
+    "embed",
+    "rerank",
+    "tokenize",
     "runtime",
     "runtime install",
     "runtime list",

@@ -20,4 +20,5 @@ mod runtime;
 mod serve;
 mod settings;
 mod signals;
+mod texts;
 mod trace;

@@ -8,7 +8,6 @@ mod chat;
 mod completions;
 mod conversations;
 mod place;
-mod ranker;
 mod router;
 mod senses;
 mod state;

@@ -1,9 +1,8 @@
 //! Texts into vectors, and documents against a query.
 
-use super::place::{Place, alphabet, refusal, serve};
-use super::ranker;
+use super::place::{alphabet, refusal, serve};
 use llamatelemetry_api::{EmbeddingsRequest, Endpoints as _, Prompt, RerankRequest};
-use llamatelemetry_testbed::scratch_home;
+use llamatelemetry_testbed::ranking_model;
 
 const EMBEDDING: [&str; 3] = ["--embeddings", "--pooling", "mean"];
 const WIDTH: usize = 64;
@@ -75,19 +74,9 @@ fn embedding() {
     assert_eq!(answer[0].embedding.len(), 1);
 }
 
-/// A server of the model that ranks by `good`.
-fn ranking() -> Place {
-    let folder = scratch_home();
-    let file = folder.root().join("good.gguf");
-    ranker::write(&file);
-    let mut server = serve(&file, &["--rerank"]);
-    server.kept = Some(folder);
-    server
-}
-
 #[test]
 fn rerank() {
-    let server = ranking();
+    let server = serve(&ranking_model(), &["--rerank"]);
     let request = RerankRequest {
         query: "is".into(),
         documents: ["bad bad", "good good", "bad good"]

@@ -1,8 +1,13 @@
-//! The smallest model that ranks: it scores a text by how much of it is the word `good`.
+//! The smallest model that ranks.
 
+use crate::folder;
+use crate::place::lock;
 use llamatelemetry_gguf::{GgmlType, GgufWriter, OwnedValue, ValueType};
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::OnceLock;
 
+/// Everything that could not be written is fixed here.
+const WRITABLE: &str = "a model that can be written";
 const WIDTH: usize = 8;
 const CONTEXT: usize = 64;
 /// `▁` marks the begin of a word.
@@ -17,16 +22,32 @@ const TOKENS: [&str; 7] = [
 ];
 const GOOD: usize = 4;
 
-/// Writes the model: architecture `bert`, one layer, whose attention is alike for all tokens, so
-/// that the first token, which the score is taken from, sees their mean.
-pub(crate) fn write(file: &Path) {
+/// A file of a tiny model that ranks: it scores a text by how much of it is the word `good`, and
+/// knows two more, `bad` and `is`.
+pub fn ranking_model() -> PathBuf {
+    static FILE: OnceLock<PathBuf> = OnceLock::new();
+    let file = FILE.get_or_init(|| {
+        let _lock = lock("ranking-model");
+        let file = folder().join("ranking.gguf");
+        let bytes = bytes();
+        if std::fs::read(&file).ok().as_ref() != Some(&bytes) {
+            std::fs::write(&file, bytes).expect("the ranking model can be written");
+        }
+        file
+    });
+    file.clone()
+}
+
+/// Architecture `bert`, one layer, whose attention is alike for all tokens, so that the first
+/// token, which the score is taken from, sees their mean.
+fn bytes() -> Vec<u8> {
     let mut writer = GgufWriter::new();
     for (key, text) in [
         ("general.architecture", "bert"),
         ("general.name", "good texts"),
         ("tokenizer.ggml.model", "bert"),
     ] {
-        writer.set(key, text).unwrap();
+        writer.set(key, text).expect(WRITABLE);
     }
     for (key, number) in [
         ("bert.context_length", CONTEXT),
@@ -42,22 +63,24 @@ pub(crate) fn write(file: &Path) {
         ("tokenizer.ggml.seperator_token_id", 3),
         ("tokenizer.ggml.eos_token_id", 3),
     ] {
-        writer.set(key, u32::try_from(number).unwrap()).unwrap();
+        writer
+            .set(key, u32::try_from(number).expect(WRITABLE))
+            .expect(WRITABLE);
     }
-    writer.set("bert.attention.causal", false).unwrap();
+    writer.set("bert.attention.causal", false).expect(WRITABLE);
     writer
         .set("bert.attention.layer_norm_epsilon", 1e-5_f32)
-        .unwrap();
+        .expect(WRITABLE);
     let tokens = OwnedValue::Array {
         element: ValueType::String,
         items: TOKENS.map(OwnedValue::from).into(),
     };
-    writer.set("tokenizer.ggml.tokens", tokens).unwrap();
+    writer.set("tokenizer.ggml.tokens", tokens).expect(WRITABLE);
     let mut types = [1_i32; TOKENS.len()];
     types[..4].fill(3);
     writer
         .set("tokenizer.ggml.token_type", types.to_vec())
-        .unwrap();
+        .expect(WRITABLE);
 
     let mut words = [0.0; TOKENS.len() * WIDTH];
     for token in 0..TOKENS.len() {
@@ -77,7 +100,9 @@ pub(crate) fn write(file: &Path) {
             .iter()
             .flat_map(|value| value.to_le_bytes())
             .collect();
-        writer.tensor(name, &shape, GgmlType::F32, data).unwrap();
+        writer
+            .tensor(name, &shape, GgmlType::F32, data)
+            .expect(WRITABLE);
     };
     add("token_embd.weight", &[WIDTH, TOKENS.len()], &words);
     add("token_types.weight", &[WIDTH, 1], &[0.0; WIDTH]);
@@ -105,5 +130,5 @@ pub(crate) fn write(file: &Path) {
         add(&format!("blk.0.{name}.weight"), &matrix, values);
     }
     add("cls.output.weight", &[WIDTH, 1], &asked);
-    std::fs::write(file, writer.to_bytes().unwrap()).unwrap();
+    writer.to_bytes().expect(WRITABLE)
 }
