@@ -22,7 +22,8 @@ pub(crate) fn start(
     let filter = match (environment.get("LLAMATELEMETRY_LOG"), verbose) {
         (Some(filter), _) => EnvFilter::try_new(filter)
             .map_err(|error| crate::outcome::Usage::new(format!("LLAMATELEMETRY_LOG: {error}")))?,
-        (None, 0) => EnvFilter::new("off"),
+        // Who asked for a line a request is shown them.
+        (None, 0) => EnvFilter::new("off,llamatelemetry_gateway::access=info"),
         (None, 1) => EnvFilter::new("info,llama_server=off"),
         (None, 2) => EnvFilter::new("debug,hyper=info"),
         (None, _) => EnvFilter::new("trace"),

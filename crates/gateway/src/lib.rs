@@ -13,6 +13,7 @@
 
 mod access;
 mod admission;
+pub mod control;
 mod door;
 mod error;
 mod fleet;
@@ -30,6 +31,7 @@ pub use guard::{KeyEntry, KeyError, KeyFile, NewKey};
 
 use access::AccessLog;
 use admission::Admission;
+use control::Told;
 use door::{Door, Listener, Listening, Manners, Speaks, Tls};
 use fleet::Fleet;
 use guard::Guard;
@@ -64,6 +66,8 @@ pub struct Gateway {
     door: Door,
     receiver: Option<Receiver>,
     tls: Option<Arc<Tls>>,
+    /// The socket by which programs of this home find it, or why there is none.
+    control: Result<Door, GatewayError>,
     shared: Arc<Shared>,
 }
 
@@ -77,6 +81,7 @@ pub(crate) struct Shared {
     pub(crate) records: Records,
     pub(crate) admission: Admission,
     pub(crate) access_log: AccessLog,
+    pub(crate) told: Told,
     /// Asked for what is not served here.
     pub(crate) upstream: Option<Arc<Upstream>>,
     /// What happens now.
@@ -109,16 +114,26 @@ impl Gateway {
             },
             admission: Admission::new(serve),
             access_log: AccessLog::new(serve.access_log),
+            told: Told::new(Some(url(&listener, tls.is_some())?)),
             upstream,
             feed,
             telemetry: plan.telemetry,
             started: Instant::now(),
         });
         let receiver = Receiver::start(serve, &shared).await;
+        let control = control::listen(
+            &plan.options.settings.home,
+            &plan.options.settings.environment,
+        )
+        .and_then(|listener| {
+            let manners = Manners::new(Speaks::Http1, None, serve);
+            Door::open(listener, control::routes(shared.clone()), manners)
+        });
         let manners = Manners::new(Speaks::Http1, tls.clone(), serve);
         let door = Door::open(listener, route::routes(shared.clone()), manners)?;
         Ok(Self {
             door,
+            control,
             receiver,
             tls,
             shared,
@@ -133,11 +148,17 @@ impl Gateway {
 
     /// Where it listens, as a client names it: `http://127.0.0.1:8080`, `unix:/run/llt.sock`.
     pub fn url(&self) -> String {
-        match (self.door.listening(), &self.tls) {
-            (Listening::Tcp(address), None) => format!("http://{address}"),
-            (Listening::Tcp(address), Some(_)) => format!("https://{address}"),
-            (socket @ Listening::Unix(_), _) => socket.to_string(),
-        }
+        self.shared.told.url.clone().unwrap_or_default()
+    }
+
+    /// Waits until another program of this home has it end: then [`drain`](Self::drain) it.
+    pub async fn told_to_end(&self) {
+        self.shared.told.end.notified().await;
+    }
+
+    /// Waits until another program of this home has it [`reload`](Self::reload).
+    pub async fn told_to_reload(&self) {
+        self.shared.told.reload.notified().await;
     }
 
     /// Takes the rules of new settings: keys, hosts, origins, limits, certificate. Where it listens
@@ -164,10 +185,14 @@ impl Gateway {
 
     /// What was asked for and is not there, and why.
     pub fn notices(&self) -> Vec<String> {
-        match &self.receiver {
+        let mut notices = match &self.receiver {
             Some(receiver) => receiver.notices().to_vec(),
             None => vec!["telemetry.store is off: OTLP is not received".to_owned()],
+        };
+        if let Err(error) = &self.control {
+            notices.push(format!("`llt ps` and `llt stop` will not find it: {error}"));
         }
+        notices
     }
 
     /// Takes no new requests, waits at most so long for those in flight, then stops the models.
@@ -175,6 +200,9 @@ impl Gateway {
         // Who listens to events would hold the door open.
         self.shared.feed.close();
         self.door.close(limit).await;
+        if let Ok(control) = self.control {
+            control.close(limit).await;
+        }
         if let Some(receiver) = self.receiver {
             receiver.close(limit).await;
         }
@@ -198,4 +226,13 @@ async fn listen(settings: &Settings) -> Result<(Listener, Guard), GatewayError> 
         return Err(GatewayError::PublicWithoutKey { address });
     }
     Ok((Listener::tcp(address).await?, guard))
+}
+
+/// Where it listens, as a client names it.
+fn url(listener: &Listener, tls: bool) -> Result<String, GatewayError> {
+    Ok(match listener.listening()? {
+        Listening::Tcp(address) if tls => format!("https://{address}"),
+        Listening::Tcp(address) => format!("http://{address}"),
+        socket @ Listening::Unix(_) => socket.to_string(),
+    })
 }

@@ -63,6 +63,16 @@ Examples:
 Every endpoint of llama-server passes through unchanged; every request is recorded: `llt trace list`
 shows them.";
 
+pub(super) const PS: &str = "\
+Examples:
+  llt ps
+  llt ps --json";
+
+pub(super) const STOP: &str = "\
+Examples:
+  llt stop smollm2          the model goes once its requests are done
+  llt stop                  every `llt serve` of this home ends, its requests done";
+
 pub(super) const KEYS: &str = "\
 Examples:
   llt keys add laptop

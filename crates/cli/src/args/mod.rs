@@ -12,7 +12,7 @@ mod serving;
 mod texts;
 mod trace;
 
-pub(crate) use serving::{KeyArgs, KeysCommand};
+pub(crate) use serving::{KeyArgs, KeysCommand, StopArgs};
 pub(crate) use texts::{EmbedArgs, RerankArgs, TokenizeArgs};
 pub(crate) use trace::{
     ExportFormat, ExportSignal, LogLevel, LogsArgs, MetricsArgs, TraceCheckArgs, TraceCommand,
@@ -68,6 +68,12 @@ pub(crate) enum Command {
     /// Serve models over HTTP to any OpenAI, Anthropic or llama.cpp client, and record every request
     #[command(after_help = examples::SERVE)]
     Serve(ServeArgs),
+    /// What runs: each `llt serve` of this home with its models
+    #[command(after_help = examples::PS)]
+    Ps,
+    /// Stop a model that runs, or every `llt serve` of this home
+    #[command(after_help = examples::STOP)]
+    Stop(StopArgs),
     /// API keys of `llt serve`
     #[command(subcommand, after_help = examples::KEYS)]
     Keys(KeysCommand),

@@ -35,8 +35,14 @@ pub(crate) struct KeyArgs {
     pub(crate) expires: Option<Duration>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct StopArgs {
+    /// Model, by the name it is served under; none ends every `llt serve` of this home
+    pub(crate) model: Option<String>,
+}
+
 /// A time that people write: `30d`.
-pub(super) fn time(text: &str) -> Result<Duration, String> {
+fn time(text: &str) -> Result<Duration, String> {
     llamatelemetry_settings::duration(text)
         .filter(|time| !time.is_zero())
         .ok_or_else(|| "it must be a time such as `30s`, `5m` or `30d`".to_owned())

@@ -49,6 +49,7 @@ fn add(file: &KeyFile, args: &KeyArgs, session: &Session) -> anyhow::Result<()> 
         requests_per_minute: args.requests_per_minute,
         tokens_per_minute: args.tokens_per_minute,
     })?;
+    super::ps::reload_all(session)?;
     let printer = &session.printer;
     if printer.is_json() {
         let (key, shown) = (key.expose(), shown(&entry));
@@ -102,6 +103,7 @@ fn list(file: &KeyFile, session: &Session) -> anyhow::Result<()> {
 
 fn revoke(file: &KeyFile, name: &str, session: &Session) -> anyhow::Result<()> {
     let entry = file.revoke(name)?;
+    super::ps::reload_all(session)?;
     let printer = &session.printer;
     if printer.is_json() {
         printer.document(&shown(&entry))?;

@@ -11,6 +11,7 @@ mod keys;
 mod logs;
 mod metrics;
 mod models;
+mod ps;
 mod recorded;
 mod run;
 mod runtime;
@@ -29,6 +30,8 @@ use std::process::ExitCode;
 pub(crate) struct Session {
     /// The settings with their origins.
     pub(crate) resolved: Resolved,
+    /// What was typed of them.
+    pub(crate) flags: Flags,
     /// The ways out.
     pub(crate) printer: Printer,
     /// Where this program's own log can be had.
@@ -81,6 +84,7 @@ fn execute(args: Cli, environment: Environment, printer: &Printer) -> anyhow::Re
     }
     let session = Session {
         resolved,
+        flags,
         printer: printer.clone(),
         log_tap,
         verbose: args.output.verbose > 0,
@@ -89,6 +93,8 @@ fn execute(args: Cli, environment: Environment, printer: &Printer) -> anyhow::Re
         Command::Run(args) => run::run(&args, &session),
         Command::Chat(args) => chat::chat(&args, &session),
         Command::Serve(args) => serve::serve(&args, &session),
+        Command::Ps => ps::ps(&session),
+        Command::Stop(args) => ps::stop(&args, &session),
         Command::Keys(command) => keys::keys(&command, &session),
         Command::Embed(args) => texts::embed(&args, &session),
         Command::Rerank(args) => texts::rerank(&args, &session),
@@ -140,6 +146,8 @@ fn add_flags(command: &Command, flags: &mut Flags) -> anyhow::Result<()> {
             args.runtime.add_to(flags)
         }
         Command::Runtime(RuntimeCommand::List | RuntimeCommand::Remove { .. })
+        | Command::Ps
+        | Command::Stop(_)
         | Command::Keys(_)
         | Command::Models(_)
         | Command::Gguf(_)

@@ -10,6 +10,7 @@ mod full_disk;
 mod gguf;
 mod help;
 mod keys;
+mod life;
 mod llt;
 mod mistakes;
 mod models;

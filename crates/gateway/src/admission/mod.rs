@@ -218,7 +218,6 @@ impl Admission {
     }
 
     /// What the requests of each model do.
-    #[cfg_attr(not(test), expect(dead_code, reason = "`llt ps` will show it"))]
     pub(crate) fn loads(&self) -> Vec<(String, Load)> {
         let queues = self.queues();
         let of = |model: &Model| Load {

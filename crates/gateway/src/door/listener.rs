@@ -78,7 +78,8 @@ impl Listener {
         Ok(Self::Unix(listener, file))
     }
 
-    pub(super) fn listening(&self) -> Result<Listening, GatewayError> {
+    /// Where that is.
+    pub(crate) fn listening(&self) -> Result<Listening, GatewayError> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(Listening::Tcp).map_err(|source| {
                 let address = SocketAddr::from(([0, 0, 0, 0], 0));

@@ -107,11 +107,6 @@ impl Door {
         })
     }
 
-    /// Where it listens.
-    pub(crate) fn listening(&self) -> &Listening {
-        &self.listening
-    }
-
     /// Its TCP address, if it has one.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         match &self.listening {

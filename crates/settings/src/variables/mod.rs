@@ -201,6 +201,18 @@ const OTHERS: &[(Family, &[(&str, &str)])] = &[
             ),
             ("TMPDIR", "Folder of temporary files."),
             (
+                "NOTIFY_SOCKET",
+                "Socket of systemd, which `llt serve` tells when it is ready.",
+            ),
+            (
+                "WATCHDOG_USEC",
+                "How often systemd wants a sign of life of `llt serve`.",
+            ),
+            (
+                "WATCHDOG_PID",
+                "The process that `WATCHDOG_USEC` is meant for.",
+            ),
+            (
                 "KAGGLE_KERNEL_RUN_TYPE",
                 "Set in Kaggle's notebooks: `llamatelemetry.platform` says so.",
             ),

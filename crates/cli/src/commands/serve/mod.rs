@@ -1,5 +1,7 @@
 //! `llt serve`
 
+mod notify;
+
 use super::Session;
 use super::answer::Console;
 use crate::args::ServeArgs;
@@ -8,13 +10,14 @@ use crate::outcome::ExitStatus;
 use crate::printer::Layout;
 use llamatelemetry::{LoadOptions, setup_telemetry};
 use llamatelemetry_gateway::{Gateway, ServePlan};
+use llamatelemetry_settings::resolve;
+use notify::Notify;
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
 
-/// How long requests in flight may take when the gateway is told to end.
-const DRAIN: Duration = Duration::from_secs(30);
 /// How long spans that wait are tried to be sent at the end.
 const SHUTDOWN: Duration = Duration::from_secs(5);
 
@@ -66,9 +69,12 @@ async fn until_stopped(
 ) -> anyhow::Result<ExitStatus> {
     let printer = &session.printer;
     let models = plan.models.clone();
+    // From now on the signal does not end the program any more.
+    let mut hangups = signal(SignalKind::hangup())?;
+    let mut notify = Notify::from_environment(&session.settings().environment);
     let gateway = interrupts.unless(Gateway::start(plan)).await??;
     let address = |address: SocketAddr| format!("http://{address}");
-    let url = address(gateway.address());
+    let url = gateway.url();
     let (otlp_http, otlp_grpc) = (gateway.otlp_http(), gateway.otlp_grpc());
     let (otlp_http, otlp_grpc) = (otlp_http.map(address), otlp_grpc.map(address));
     for notice in gateway.notices() {
@@ -91,10 +97,38 @@ async fn until_stopped(
             }
         }
     }
-    interrupts.next().await;
+    notify.ready();
+    loop {
+        tokio::select! {
+            _ = interrupts.next() => break,
+            () = gateway.told_to_end() => break,
+            _ = hangups.recv() => reload(&gateway, &notify, session),
+            () = gateway.told_to_reload() => reload(&gateway, &notify, session),
+            () = notify.alive() => {}
+        }
+    }
+    notify.stopping();
     printer.say("finishing what runs; again to end at once");
-    if interrupts.unless(gateway.drain(DRAIN)).await.is_err() {
+    let drain = gateway.drain(session.settings().serve.drain);
+    if interrupts.unless(drain).await.is_err() {
         printer.warn("ended before all requests were finished");
     }
     Ok(ExitStatus::Done)
+}
+
+/// Reads all settings anew and gives them to the gateway. What is wrong with them is told, and the
+/// old ones stay.
+fn reload(gateway: &Gateway, notify: &Notify, session: &Session) {
+    notify.reloading();
+    let settings = resolve(session.settings().environment.clone(), &session.flags);
+    let reloaded = settings
+        .map_err(anyhow::Error::from)
+        .and_then(|resolved| Ok(gateway.reload(&resolved.settings)?));
+    match reloaded {
+        Ok(()) => session.printer.say("settings and keys are read anew"),
+        Err(error) => session
+            .printer
+            .warn(format!("the old settings stay: {error:#}")),
+    }
+    notify.ready();
 }

@@ -1,0 +1,53 @@
+//! What is answered at the socket.
+
+use super::{RELOAD, STATUS, STOP, Status, models};
+use crate::refusal::Refusal;
+use crate::{Shared, proxy};
+use axum::extract::State;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::StatusCode;
+use serde::Deserialize;
+use std::sync::Arc;
+
+pub(crate) fn routes(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route(STATUS, get(status))
+        .route(STOP, post(stop))
+        .route(RELOAD, post(reload))
+        .fallback(proxy::forward)
+        .with_state(shared)
+}
+
+async fn status(State(shared): State<Arc<Shared>>) -> Json<Status> {
+    Json(Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        url: shared.told.url.clone(),
+        started: shared.told.started,
+        ends_s: None,
+        models: models::all(&shared),
+    })
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Stop {
+    /// None: all of them, and the gateway with them.
+    model: Option<String>,
+}
+
+async fn stop(
+    State(shared): State<Arc<Shared>>,
+    Json(stop): Json<Stop>,
+) -> Result<StatusCode, Refusal> {
+    match stop.model {
+        None => shared.told.end.notify_one(),
+        Some(model) => models::unload(&shared, &model)?,
+    }
+    Ok(StatusCode::ACCEPTED)
+}
+
+async fn reload(State(shared): State<Arc<Shared>>) -> StatusCode {
+    shared.told.reload.notify_one();
+    StatusCode::ACCEPTED
+}
