@@ -50,12 +50,18 @@ pub enum GatewayError {
     #[error(transparent)]
     Keys(#[from] KeyError),
     /// A model did not load.
-    #[error("cannot serve {model}: {source}")]
+    #[error("cannot serve {model}: {reason}")]
     Model {
         /// The model as it was named.
         model: String,
         /// What failed.
-        source: Box<llamatelemetry::Error>,
+        reason: String,
+    },
+    /// Two models have the same name.
+    #[error("two models are called `{name}`")]
+    SameName {
+        /// The name.
+        name: String,
     },
     /// The server that is to be asked cannot be.
     #[error("cannot use the upstream: {reason}: {url}")]

@@ -103,7 +103,7 @@ impl Gateway {
             None => None,
         };
         let stored = StoreConfig::read(&plan.options.settings).map(Stored::new);
-        let fleet = Arc::new(Fleet::start(&plan.models, &plan.options).await?);
+        let fleet = Fleet::start(&plan.models, &plan.options).await?;
         let shared = Arc::new(Shared {
             fleet,
             guard,

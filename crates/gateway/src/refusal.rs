@@ -19,6 +19,8 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
     /// When it is worth asking again, if that is known.
     pub(crate) retry_after: Option<Duration>,
+    /// How far the load is that is waited for.
+    pub(crate) loading: Option<Box<Value>>,
 }
 
 /// Whose API a client speaks.
@@ -55,6 +57,7 @@ impl Refusal {
             kind,
             message: message.into(),
             retry_after: None,
+            loading: None,
         }
     }
 
@@ -81,11 +84,17 @@ impl Refusal {
     fn body(&self, dialect: Dialect) -> Value {
         match dialect {
             // llama-server's own form, which is also what OpenAI's clients read.
-            Dialect::OpenAi | Dialect::Responses => json!({ "error": {
-                "code": self.status.as_u16(),
-                "message": self.message,
-                "type": self.kind,
-            }}),
+            Dialect::OpenAi | Dialect::Responses => {
+                let mut error = json!({
+                    "code": self.status.as_u16(),
+                    "message": self.message,
+                    "type": self.kind,
+                });
+                if let Some(loading) = &self.loading {
+                    error["loading"] = (**loading).clone();
+                }
+                json!({ "error": error })
+            }
             Dialect::Anthropic => json!({
                 "type": "error",
                 "error": { "type": anthropic_kind(self.status), "message": self.message },

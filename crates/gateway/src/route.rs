@@ -1,6 +1,6 @@
 //! Which request goes where. What is not our own belongs to llama-server, known or not.
 
-use crate::{Shared, access, guard, interface, proxy};
+use crate::{Shared, access, fleet, guard, interface, proxy};
 use axum::Router;
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ pub(crate) fn routes(shared: Arc<Shared>) -> Router {
     let guard = axum::middleware::from_fn_with_state(shared.clone(), guard::check);
     Router::new()
         .merge(interface::routes())
+        .merge(fleet::routes())
         .fallback(proxy::forward)
         .layer(guard)
         .layer(log)

@@ -37,7 +37,7 @@ pub use file_type::FileType;
 pub use ggml::{Block, GgmlType};
 pub use kind::{ModelKind, PoolingType};
 pub use owned::OwnedValue;
-pub use proof::{PROOF_PROMPT, PROOF_TEXT, proof_model};
+pub use proof::{PROOF_PROMPT, PROOF_TEXT, letters_model, proof_model};
 pub use reader::{Bytes, Gguf, Tensor};
 pub use report::{CheckReport, Finding, Note};
 pub use split::{SplitGguf, open_model, parse_split_name, split_name};

@@ -41,13 +41,19 @@ mod token_type {
 /// The file of the proof model: architecture `llama`, one layer, a token for every byte, about
 /// 250 KB, the same bytes each time.
 pub fn proof_model() -> Vec<u8> {
+    letters_model(1)
+}
+
+/// The same model, but one that says the letter so many places later in the alphabet: a file of
+/// its own for each number, told apart by what it answers.
+pub fn letters_model(places: usize) -> Vec<u8> {
     // Everything the writer could refuse is fixed here, and a test writes it.
-    write()
+    write(places)
         .and_then(|writer| writer.to_bytes())
         .unwrap_or_default()
 }
 
-fn write() -> Result<GgufWriter<'static>, crate::GgufError> {
+fn write(places: usize) -> Result<GgufWriter<'static>, crate::GgufError> {
     let mut writer = GgufWriter::new();
     let width = u32::try_from(WIDTH).unwrap_or(0);
     let numbers = [
@@ -71,7 +77,7 @@ fn write() -> Result<GgufWriter<'static>, crate::GgufError> {
     }
     writer.set("llama.attention.layer_norm_rms_epsilon", 1e-5_f32)?;
     tokenizer(&mut writer)?;
-    tensors(&mut writer)?;
+    tensors(&mut writer, places)?;
     Ok(writer)
 }
 
@@ -104,9 +110,11 @@ fn tokenizer(writer: &mut GgufWriter<'_>) -> Result<(), crate::GgufError> {
     Ok(())
 }
 
-fn tensors(writer: &mut GgufWriter<'_>) -> Result<(), crate::GgufError> {
+fn tensors(writer: &mut GgufWriter<'_>, places: usize) -> Result<(), crate::GgufError> {
     let embedding: Vec<f32> = (0..TOKENS).flat_map(embedding).collect();
-    let output: Vec<f32> = (0..TOKENS).flat_map(output).collect();
+    let output: Vec<f32> = (0..TOKENS)
+        .flat_map(|token| output(token, places))
+        .collect();
     let square = [WIDTH, WIDTH];
     let mut random = Random(0x6c6c_616d_6174_656c);
     add(writer, "token_embd.weight", &[WIDTH, TOKENS], &embedding)?;
@@ -173,16 +181,18 @@ fn embedding(token: usize) -> [f32; WIDTH] {
     }
 }
 
-/// A token's row looks for the letter before it; the row of a also for what is no letter.
-fn output(token: usize) -> [f32; WIDTH] {
+/// A token's row looks for the letter so many places before it; the row of a also for what is no
+/// letter.
+fn output(token: usize, places: usize) -> [f32; WIDTH] {
     let letters = LETTERS.len();
+    let before = |letter: usize| (letter + letters - places % letters) % letters;
     match letter(token) {
         Some(0) => {
-            let mut row = pattern(letters - 1);
+            let mut row = pattern(before(0));
             row[LETTER_WIDTH..].fill(2.0);
             row
         }
-        Some(letter) => pattern(letter - 1),
+        Some(letter) => pattern(before(letter)),
         None => [0.0; WIDTH],
     }
 }

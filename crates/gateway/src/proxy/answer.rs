@@ -1,11 +1,14 @@
 //! An answer's body on its way to the client.
 
+use super::replay::{Again, Replay};
 use super::seat::Seat;
 use super::timing::{SERVER_TIMING, Timings};
 use super::torn::Torn;
 use super::watch::Watch;
+use super::{headers, refuse};
 use crate::refusal::{Dialect, Refusal};
 use bytes::Bytes;
+use http::response::Parts;
 use http::{HeaderMap, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -33,11 +36,22 @@ pub(super) struct Answer {
     torn: Option<Torn>,
     /// Whether the client wants to know at the end where the time went.
     trailer: bool,
+    /// How to ask again; `None` once that is done or something was passed on.
+    replay: Option<Box<Replay>>,
+    /// Nothing is passed on before the end.
+    held: bool,
+    /// The head of the answer to the request that was sent again.
+    head: Option<Parts>,
 }
 
 /// What still comes from the server.
 enum State {
     Passing(Upstream),
+    /// It broke; the request is being sent again.
+    Replaying(
+        Pin<Box<dyn Future<Output = Result<Again, Refusal>> + Send>>,
+        Option<hyper::Error>,
+    ),
     /// It broke; the reason is being looked for.
     Breaking(
         Pin<Box<dyn Future<Output = Option<Exit>> + Send>>,
@@ -61,6 +75,7 @@ impl Answer {
         watch: Option<Watch>,
         (dialect, path): (Dialect, String),
         streamed: bool,
+        replay: Option<Replay>,
     ) -> Self {
         let pool = seat.client().pool().clone();
         let mut answer = Self {
@@ -76,6 +91,9 @@ impl Answer {
             path,
             torn: streamed.then(Torn::default),
             trailer: false,
+            replay: replay.map(Box::new),
+            held: false,
+            head: None,
         };
         answer.look_for_end();
         answer
@@ -90,20 +108,36 @@ impl Answer {
     /// Reads the whole answer, and says where the time went. Until then nothing was passed on, so
     /// that a server that dies meanwhile still makes an honest refusal.
     pub(super) async fn hold(&mut self) -> Result<Timings, Refusal> {
+        self.held = true;
         let timings = loop {
             match poll_fn(|context| self.poll_upstream(context)).await {
                 Step::More => {}
                 Step::Ended(timings) => break timings,
                 Step::Broken(exit, _) => return Err(refusal(exit, &self.path)),
+                Step::Refused(refusal, _) => return Err(refusal),
             }
         };
         Ok(timings)
+    }
+
+    /// The head of the answer, where it is another than that of the first attempt.
+    pub(super) fn other_head(&mut self) -> Option<Parts> {
+        self.head.take()
     }
 
     /// Takes the next piece from the server.
     fn poll_upstream(&mut self, context: &mut Context<'_>) -> Poll<Step> {
         match &mut self.state {
             State::Over => Poll::Ready(Step::Ended(Timings::default())),
+            State::Replaying(sending, error) => {
+                let again = ready!(sending.as_mut().poll(context));
+                let error = error.take();
+                self.state = State::Over;
+                Poll::Ready(match again {
+                    Ok(again) => self.go_on(again, error),
+                    Err(refusal) => Step::Refused(refusal, error),
+                })
+            }
             State::Breaking(reason, error) => {
                 let exit = ready!(reason.as_mut().poll(context));
                 let error = error.take();
@@ -113,6 +147,7 @@ impl Answer {
             State::Passing(upstream) => {
                 match ready!(Pin::new(&mut upstream.body).poll_frame(context)) {
                     Some(Ok(frame)) => {
+                        upstream.seat.progressed();
                         self.take(frame);
                         Poll::Ready(self.look_for_end())
                     }
@@ -133,6 +168,9 @@ impl Answer {
         };
         if let Some(watch) = &mut self.watch {
             watch.piece(&bytes);
+        }
+        if !self.held {
+            self.replay = None;
         }
         match &mut self.torn {
             Some(torn) => torn.push(bytes, &mut self.ready),
@@ -174,13 +212,54 @@ impl Answer {
         self.ready.push_back(Frame::trailers(trailers));
     }
 
-    /// The server broke off: looks for the reason.
+    /// The request was sent again: its answer takes the place of the one that broke.
+    fn go_on(&mut self, again: Again, error: Option<hyper::Error>) -> Step {
+        let Again { sent, seat, watch } = again;
+        let (head, body) = sent.response.into_parts();
+        let alike =
+            head.status.is_success() && headers::is_stream(&head.headers) == self.torn.is_some();
+        if !self.held && !alike {
+            // The head of the first attempt is with the client and does not fit this answer.
+            let refusal = Refusal::new(
+                StatusCode::BAD_GATEWAY,
+                "server_error",
+                format!("asked again, the server answered with {}", head.status),
+            );
+            if let Some((mut exchange, _)) = watch.and_then(Watch::reopen) {
+                refuse(&mut exchange, &refusal);
+            }
+            return Step::Refused(refusal, error);
+        }
+        self.head = Some(head).filter(|_| self.held);
+        self.watch = watch;
+        let pool = seat.client().pool().clone();
+        self.state = State::Passing(Upstream {
+            body,
+            connection: sent.connection,
+            pool,
+            seat,
+        });
+        self.look_for_end()
+    }
+
+    /// The server broke off: asks again where nothing was passed on, else looks for the reason.
     fn break_off(&mut self, error: hyper::Error) {
         let watch = self.watch.take();
         let path = self.path.clone();
         let State::Passing(Upstream { seat, .. }) = mem::replace(&mut self.state, State::Over)
         else {
             return;
+        };
+        let seat = match (seat, self.replay.take()) {
+            (Seat::Ours(lease), Some(replay)) => {
+                self.ready.clear();
+                self.torn = self.torn.take().map(|_| Torn::default());
+                let (exchange, permit) = watch.and_then(Watch::reopen).unzip();
+                let sending = replay.send(lease, exchange, permit);
+                self.state = State::Replaying(Box::pin(sending), Some(error));
+                return;
+            }
+            (seat, _) => seat,
         };
         let reason = async move {
             match watch {
@@ -203,6 +282,8 @@ enum Step {
     Ended(Timings),
     /// It broke off; how the server ended, if it did.
     Broken(Option<Exit>, Option<hyper::Error>),
+    /// It broke off, and asking again was in vain.
+    Refused(Refusal, Option<hyper::Error>),
 }
 
 /// What a client is told whose server broke off.
@@ -239,8 +320,14 @@ impl Body for Answer {
                     let event = refusal(exit, &self.path).event(self.dialect);
                     self.ready.push_back(Frame::data(event));
                 }
-                Step::Broken(_, Some(error)) => return Poll::Ready(Some(Err(error))),
-                Step::Broken(_, None) => return Poll::Ready(None),
+                Step::Refused(refusal, _) if self.torn.is_some() => {
+                    let event = refusal.event(self.dialect);
+                    self.ready.push_back(Frame::data(event));
+                }
+                Step::Broken(_, Some(error)) | Step::Refused(_, Some(error)) => {
+                    return Poll::Ready(Some(Err(error)));
+                }
+                Step::Broken(_, None) | Step::Refused(_, None) => return Poll::Ready(None),
             }
         }
     }

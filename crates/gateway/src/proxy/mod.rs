@@ -9,6 +9,7 @@ mod content;
 mod endpoint;
 mod headers;
 mod question;
+mod replay;
 mod seat;
 mod slot_file;
 mod timing;
@@ -36,6 +37,7 @@ use llamatelemetry_api::ApiError;
 use llamatelemetry_api::transport::Sent;
 use llamatelemetry_record::{Sink, Wait, WaitCause};
 use question::Question;
+use replay::{Again, Replay};
 use seat::Seat;
 use std::fmt;
 use std::sync::Arc;
@@ -101,6 +103,7 @@ async fn pass_on(
         let asked = question.asked(&head.headers, &whole, endpoint, shared);
         Exchange::begin(shared.records.sink.clone(), endpoint, asked)
     });
+    let by = exchange.as_ref().map(Exchange::context);
     let leased = async {
         let body = body?;
         slot_file::check(&head, &body)?;
@@ -127,7 +130,12 @@ async fn pass_on(
         if let Some(upstream) = foreign {
             return Ok((permit, Seat::Foreign(upstream)));
         }
-        let lease = shared.fleet.lease(model.as_deref()).await?;
+        let lease = shared.fleet.lease(model.as_deref(), deadline, by).await?;
+        if let Some(exchange) = &mut exchange {
+            for wait in lease.waits() {
+                exchange.waited(wait.clone());
+            }
+        }
         shared.admission.learn_slots(&name, lease.run());
         Ok((permit, Seat::Ours(lease)))
     };
@@ -143,14 +151,23 @@ async fn pass_on(
     let clock = exchange.as_mut().map(|exchange| seat.begin(exchange));
     let takes_trailers = headers::takes_trailers(&head.headers);
     let asked = (target.dialect, head.uri.path().to_owned());
+    let replay = Replay {
+        head: head.clone(),
+        body: whole.clone(),
+    };
     let request = passed(head, whole, &seat, exchange.as_ref());
-    match seat.client().pool().send(request).await {
-        Ok(sent) => {
+    match (seat.client().pool().send(request).await, seat) {
+        (Ok(sent), seat) => {
             let watch = exchange.zip(clock);
             let watch = watch.map(|(exchange, clock)| Watch::new(exchange, permit, clock, &sent));
-            answer(sent, watch, seat, asked, takes_trailers).await
+            let again = Again { sent, seat, watch };
+            answer(again, asked, takes_trailers, Some(replay)).await
         }
-        Err(error) => Err(broken(error, exchange, &seat).await),
+        (Err(error), Seat::Ours(lease)) if error.is_disconnect() => {
+            let again = replay.send(lease, exchange, permit).await?;
+            answer(again, asked, takes_trailers, None).await
+        }
+        (Err(error), seat) => Err(broken(error, exchange, &seat).await),
     }
 }
 
@@ -191,11 +208,10 @@ fn passed(
 
 /// The answer's head is here: makes the response whose body is the rest of it.
 async fn answer(
-    sent: Sent,
-    watch: Option<Watch>,
-    seat: Seat,
+    Again { sent, seat, watch }: Again,
     asked: (Dialect, String),
     takes_trailers: bool,
+    replay: Option<Replay>,
 ) -> Result<Response, Refusal> {
     let Sent {
         response,
@@ -206,15 +222,19 @@ async fn answer(
     headers::to_client(&mut head.headers);
     let streamed = headers::is_stream(&head.headers);
     let short = headers::length(&head.headers).is_some_and(|length| length <= HELD);
-    let held = !streamed && short && watch.is_some();
+    let waits = !streamed && short && watch.is_some();
     let trailed = streamed && takes_trailers && watch.is_some();
     let begun = watch.as_ref().filter(|_| streamed).map(Watch::begun);
-    let mut answer = Answer::new(body, connection, seat, watch, asked, streamed);
-    let timings = if held {
+    let mut answer = Answer::new(body, connection, seat, watch, asked, streamed, replay);
+    let timings = if waits {
         Some(answer.hold().await?)
     } else {
         begun
     };
+    if waits && let Some(other) = answer.other_head() {
+        head = other;
+        headers::to_client(&mut head.headers);
+    }
     if let Some(timings) = &timings {
         timings.state(&mut head.headers);
     }
@@ -245,16 +265,4 @@ async fn broken(error: ApiError, exchange: Option<Exchange>, seat: &Seat) -> Ref
 fn refuse(exchange: &mut Exchange, refusal: &Refusal) {
     let end = exchange.unanswered(Some(refusal.failure()));
     exchange.end(end);
-}
-
-impl From<FleetError> for Refusal {
-    fn from(error: FleetError) -> Self {
-        let (status, kind) = match error {
-            FleetError::Unknown { .. } => (StatusCode::NOT_FOUND, "not_found_error"),
-            FleetError::Empty | FleetError::Down(_) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "unavailable_error")
-            }
-        };
-        Self::new(status, kind, error.to_string())
-    }
 }

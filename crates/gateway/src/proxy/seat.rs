@@ -37,6 +37,13 @@ impl Seat {
         }
     }
 
+    /// Something came of the request.
+    pub(super) fn progressed(&self) {
+        if let Self::Ours(lease) = self {
+            lease.progressed();
+        }
+    }
+
     /// Makes a request one for this server.
     pub(super) fn address<B>(&self, request: &mut Request<B>) {
         self.client().authorize(request.headers_mut());

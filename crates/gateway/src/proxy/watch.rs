@@ -105,6 +105,12 @@ impl Watch {
         timings
     }
 
+    /// The request is to be sent again: its record goes on. `None` if it was left.
+    pub(super) fn reopen(mut self) -> Option<(Exchange, Permit)> {
+        let open = self.open.take()?;
+        Some((open.exchange, open.permit))
+    }
+
     /// The connection to the server broke: leaves the record and says how the server ended, if it
     /// did.
     pub(super) async fn broke(mut self, error: ApiError) -> Option<Exit> {

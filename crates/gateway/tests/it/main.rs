@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod chaos;
 mod enduring;
+mod fleet;
 mod guarding;
 mod interface;
+mod letters;
 mod passing;
 mod receiving;
 mod sink;

@@ -1,0 +1,59 @@
+//! A request is sent again, once, when its server breaks before anything of the answer was passed on.
+
+use super::seat::Seat;
+use super::watch::Watch;
+use super::{broken, passed, refuse};
+use crate::admission::Permit;
+use crate::fleet::Lease;
+use crate::refusal::Refusal;
+use bytes::Bytes;
+use http::request::Parts;
+use llamatelemetry::Exchange;
+use llamatelemetry_api::transport::Sent;
+
+/// What is needed to send a request again.
+pub(super) struct Replay {
+    pub(super) head: Parts,
+    pub(super) body: Bytes,
+}
+
+/// A request that was sent, perhaps again, and the head of its answer.
+pub(super) struct Again {
+    pub(super) sent: Sent,
+    pub(super) seat: Seat,
+    pub(super) watch: Option<Watch>,
+}
+
+impl Replay {
+    /// Waits for a server that can be asked, and asks it. What fails now is the request's failure.
+    pub(super) async fn send(
+        self,
+        lease: Lease,
+        mut exchange: Option<Exchange>,
+        permit: impl Into<Option<Permit>>,
+    ) -> Result<Again, Refusal> {
+        let permit = permit.into();
+        let lease = match lease.again().await {
+            Ok(lease) => lease,
+            Err(error) => {
+                let refusal = Refusal::from(error);
+                if let Some(exchange) = &mut exchange {
+                    refuse(exchange, &refusal);
+                }
+                return Err(refusal);
+            }
+        };
+        let seat = Seat::Ours(lease);
+        let clock = exchange.as_mut().map(|exchange| seat.begin(exchange));
+        let request = passed(self.head, self.body, &seat, exchange.as_ref());
+        match seat.client().pool().send(request).await {
+            Ok(sent) => {
+                let watched = exchange.zip(clock).zip(permit);
+                let watch = watched
+                    .map(|((exchange, clock), permit)| Watch::new(exchange, permit, clock, &sent));
+                Ok(Again { sent, seat, watch })
+            }
+            Err(error) => Err(broken(error, exchange, &seat).await),
+        }
+    }
+}
