@@ -311,6 +311,23 @@ impl Exchange {
         drop(tokio::task::spawn_blocking(waiting).await);
     }
 
+    /// The client has gone: waits until the slot is free again, so that the record tells when that
+    /// was and what was generated in vain.
+    pub async fn await_release(&self, patience: Duration) {
+        let (Some(server), Some(sent)) = (self.server.clone(), &self.sent) else {
+            return;
+        };
+        if sent.run.is_none() || sent.clock.headers_at().is_none() {
+            return;
+        }
+        let (clock, span_id) = (sent.clock.clone(), self.context().span_id);
+        let waiting = move || {
+            let tasks = server.lifecycle().tasks();
+            tasks.wait_released(span_id, &clock, patience);
+        };
+        drop(tokio::task::spawn_blocking(waiting).await);
+    }
+
     /// It failed: finds out why, leaves the record and gives how the server ended, if it did. A
     /// broken connection says little; the child's exit and its last lines say why.
     pub async fn fail(
@@ -493,6 +510,15 @@ impl Exchange {
         lifecycle.pass_on(lines);
         record.slot = record.slot.or(told.slot);
         record.marks = told.marks;
+        let cancelled = record.finish_reason == Some(FinishReason::Cancelled);
+        if let Some((at, tokens)) = told.released.filter(|_| cancelled) {
+            let kind = MarkKind::SlotReleased {
+                tokens,
+                wasted: wasted(record, tokens),
+            };
+            let at = self.called.wall(at);
+            record.marks.push(Mark { at, kind });
+        }
     }
 }
 
@@ -525,6 +551,13 @@ impl fmt::Debug for Exchange {
             .field("trace_id", &self.propagation.context.trace_id)
             .finish_non_exhaustive()
     }
+}
+
+/// Tokens of a cancelled answer that nobody got: those that the context held, and the last one,
+/// which never gets there, less the prompt's and those that came.
+fn wasted(record: &RequestRecord, tokens: Option<u64>) -> Option<u64> {
+    let generated = (tokens? + 1).checked_sub(record.usage.prompt_tokens?)?;
+    Some(generated.saturating_sub(record.deltas))
 }
 
 /// The response headers leave the server when the slot begins: they stand in for a log line that

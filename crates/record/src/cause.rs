@@ -60,6 +60,13 @@ pub enum MarkKind {
         /// The slot's number.
         slot: u32,
     },
+    /// The client had gone away, and now the slot was free.
+    SlotReleased {
+        /// Tokens of prompt and answer that its context held.
+        tokens: Option<u64>,
+        /// Tokens generated after the client had gone, as nearly as is known.
+        wasted: Option<u64>,
+    },
     /// The context was full: so many of its tokens were thrown away.
     ContextShift {
         /// Tokens thrown away, if the server said.

@@ -17,6 +17,11 @@ pub struct SlotLine {
 pub enum SlotEvent {
     /// The slot began to work on the request.
     Launched,
+    /// The slot works on it no longer.
+    Released {
+        /// Tokens of prompt and answer that its context held then.
+        tokens: Option<u64>,
+    },
     /// The context was full: so many of its tokens were thrown away, if the line says so.
     ContextShift {
         /// Tokens thrown away.
@@ -52,6 +57,12 @@ impl SlotLine {
 fn event(function: &str, said: &str) -> Option<SlotEvent> {
     if function == "launch_slot_" && said.starts_with("processing task") {
         Some(SlotEvent::Launched)
+    } else if let Some(figures) = said.strip_prefix("stop processing") {
+        let tokens = figures.split_once("n_tokens = ");
+        let tokens = tokens.and_then(|(_, rest)| rest.split(',').next());
+        Some(SlotEvent::Released {
+            tokens: tokens.and_then(|number| number.trim().parse().ok()),
+        })
     } else if let Some(figures) = said.strip_prefix("slot context shift") {
         let discarded = figures.split_once("n_discard = ");
         Some(SlotEvent::ContextShift {
@@ -89,6 +100,10 @@ mod tests {
             (
                 "slot launch_slot_: id  0 | task 17 | processing task",
                 (0, Some(17), Some(SlotEvent::Launched)),
+            ),
+            (
+                "slot      release: id  0 | task 17 | stop processing: n_tokens = 57, truncated = 0",
+                (0, Some(17), Some(SlotEvent::Released { tokens: Some(57) })),
             ),
             (
                 "slot   operator(): id  0 | task 4 | slot context shift, n_keep = 0, n_left = 255, \

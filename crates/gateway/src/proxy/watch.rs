@@ -17,6 +17,9 @@ use tokio::runtime::Handle;
 /// On a busy machine the server's log line lags behind the answer it belongs to; the record waits
 /// for it so long before the slot stays unknown. The answer does not wait.
 const LAUNCH_LINE_PATIENCE: Duration = Duration::from_millis(50);
+/// After its client went away a slot is free within a token or a batch; the record waits for it so
+/// long.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(3);
 
 /// One recorded exchange. Dropped before the answer's end, it leaves the record of a request whose
 /// client went away.
@@ -144,16 +147,16 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        if let Some(open) = self.open.take() {
-            let (mut exchange, mut observed, output) = open.close();
-            observed.finish_reason = Some(FinishReason::Cancelled);
-            exchange.end(End {
-                observed,
-                failure: None,
-                exit: None,
-                output,
-            });
-        }
+        let Some(open) = self.open.take() else { return };
+        let (exchange, mut observed, output) = open.close();
+        observed.finish_reason = Some(FinishReason::Cancelled);
+        let end = End {
+            observed,
+            failure: None,
+            exit: None,
+            output,
+        };
+        Ended(Some((exchange, end))).leave_once_released();
     }
 }
 
@@ -182,13 +185,35 @@ impl Ended {
         if end.observed.slot.is_some() || exchange.knows_slot() {
             return;
         }
-        let waiting = async move {
-            if let Some((exchange, _)) = &self.0 {
-                exchange.await_slot(LAUNCH_LINE_PATIENCE).await;
-            }
-        };
-        Handle::current().spawn(waiting);
+        self.wait(Awaited::Slot);
     }
+
+    /// The client has gone: what the server still did for it belongs to the record.
+    fn leave_once_released(self) {
+        self.wait(Awaited::Release);
+    }
+
+    /// Waits beside everything else. Where nothing runs any more, nothing is waited for.
+    fn wait(self, awaited: Awaited) {
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        runtime.spawn(async move {
+            if let Some((exchange, _)) = &self.0 {
+                match awaited {
+                    Awaited::Slot => exchange.await_slot(LAUNCH_LINE_PATIENCE).await,
+                    Awaited::Release => exchange.await_release(RELEASE_PATIENCE).await,
+                }
+            }
+        });
+    }
+}
+
+/// What a record may still wait for.
+#[derive(Debug, Clone, Copy)]
+enum Awaited {
+    Slot,
+    Release,
 }
 
 impl Drop for Ended {

@@ -36,11 +36,13 @@ impl Kept {
         })
     }
 
-    /// The first line of the log that has this text, once it is there.
-    pub(crate) fn wait_line(&self, text: &str) -> LoggedLine {
+    /// The lines of the log that have this text, once there are so many.
+    pub(crate) fn wait_lines(&self, text: &str, number: usize) -> Vec<LoggedLine> {
         until("a line of the log", Duration::from_secs(60), || {
             let lines = self.lines.lock().unwrap();
-            lines.iter().find(|line| line.text.contains(text)).cloned()
+            let found = lines.iter().filter(|line| line.text.contains(text));
+            let found: Vec<_> = found.cloned().collect();
+            (found.len() >= number).then_some(found)
         })
     }
 }

@@ -65,6 +65,8 @@ struct Launch {
     /// The request whose task it is, once that is known.
     request: Option<TraceContext>,
     marks: Vec<(Instant, MarkKind)>,
+    /// When its slot was free again, and how many tokens its context held.
+    released: Option<(Instant, Option<u64>)>,
 }
 
 /// What the log told of a request.
@@ -72,6 +74,8 @@ struct Launch {
 pub(crate) struct Told {
     pub(crate) slot: Option<u32>,
     pub(crate) marks: Vec<Mark>,
+    /// When its slot was free again, and how many tokens its context held.
+    pub(crate) released: Option<(Instant, Option<u64>)>,
 }
 
 impl Tasks {
@@ -110,9 +114,14 @@ impl Tasks {
                     at,
                     request: None,
                     marks: vec![(at, MarkKind::SlotAcquired { slot })],
+                    released: None,
                 };
                 state.remember(launch);
                 state.claim_late();
+                self.changed.notify_all();
+            }
+            Some(SlotEvent::Released { tokens }) => {
+                state.release_slot(id, at, tokens);
                 self.changed.notify_all();
             }
             Some(event) => state.mark(id, at, event),
@@ -159,6 +168,26 @@ impl Tasks {
         }
     }
 
+    /// Waits until the slot of a request is free again, at most so long.
+    pub(crate) fn wait_released(&self, request: SpanId, clock: &PhaseClock, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        let mut state = self.lock();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            state.claim(request, clock, None);
+            let mut launches = state.launches.iter();
+            let free = launches.any(|launch| launch.is_of(request) && launch.released.is_some());
+            if free || left.is_zero() {
+                return;
+            }
+            state = self
+                .changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
     /// A request ended. `slot` is what the answer says of its slot, if it does.
     pub(crate) fn end(
         &self,
@@ -176,6 +205,7 @@ impl Tasks {
         let launch = launches.find(|launch| launch.is_of(request));
         let told = launch.map_or(Told::default(), |launch| Told {
             slot: Some(launch.slot),
+            released: launch.released,
             marks: launch
                 .marks
                 .iter()
@@ -253,6 +283,13 @@ impl State {
 
     fn launch(&self, id: TaskId) -> Option<&Launch> {
         self.launches.iter().rev().find(|launch| launch.id == id)
+    }
+
+    fn release_slot(&mut self, id: TaskId, at: Instant, tokens: Option<u64>) {
+        let mut launches = self.launches.iter_mut().rev();
+        if let Some(launch) = launches.find(|launch| launch.id == id) {
+            launch.released = Some((at, tokens));
+        }
     }
 
     fn mark(&mut self, id: TaskId, at: Instant, event: SlotEvent) {

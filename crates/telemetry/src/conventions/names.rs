@@ -38,6 +38,8 @@ pub mod event {
     pub const EXCEPTION: &str = "gen_ai.client.operation.exception";
     /// A slot began to work on the request.
     pub const SLOT_ACQUIRED: &str = "llamacpp.slot.acquired";
+    /// The client had gone away, and now the slot was free.
+    pub const SLOT_RELEASED: &str = "llamacpp.slot.released";
     /// The first delta came.
     pub const FIRST_TOKEN: &str = "llamacpp.first_token";
     /// The context was full, and tokens were thrown away.
@@ -148,6 +150,10 @@ pub mod attribute {
     pub const SERVER_DECODE: &str = "llamacpp.server.decode.duration";
     /// The slot that worked on it.
     pub const SLOT: &str = "llamacpp.slot.id";
+    /// Tokens that a slot's context held when it was free again.
+    pub const SLOT_TOKENS: &str = "llamacpp.slot.tokens";
+    /// Tokens generated after the client had gone.
+    pub const WASTED_TOKENS: &str = "llamacpp.wasted_tokens";
     /// The llama.cpp build.
     pub const BUILD: &str = "llamacpp.build";
     /// SHA-256 of the model's file.

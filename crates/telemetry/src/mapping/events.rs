@@ -46,6 +46,11 @@ fn of_mark(mark: &Mark) -> Option<Event> {
             all.set(attribute::SLOT, Some(i64::from(*slot)));
             name::SLOT_ACQUIRED
         }
+        MarkKind::SlotReleased { tokens, wasted } => {
+            all.count(attribute::SLOT_TOKENS, *tokens);
+            all.count(attribute::WASTED_TOKENS, *wasted);
+            name::SLOT_RELEASED
+        }
         MarkKind::ContextShift { discarded } => {
             all.count(attribute::DISCARDED_TOKENS, *discarded);
             name::CONTEXT_SHIFT

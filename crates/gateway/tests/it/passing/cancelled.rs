@@ -2,39 +2,68 @@
 
 use crate::sink::Kept;
 use crate::{gateway_into, wire};
-use llamatelemetry::FinishReason;
+use llamatelemetry::{FinishReason, RequestRecord};
+use llamatelemetry_record::MarkKind;
+use serde_json::json;
 use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// Sends a request and goes away once so much of the answer is here; returns when.
-fn go_away(address: std::net::SocketAddr, body: &str, after: usize) -> SystemTime {
+/// Begins a stream.
+fn begin(address: SocketAddr, prompt: &str, tokens: u32) -> TcpStream {
     let mut client = wire::connect(address);
+    let body = json!({
+        "prompt": prompt, "n_predict": tokens, "stream": true, "ignore_eos": true,
+    });
+    let body = body.to_string();
     write!(
         client,
         "POST /completion HTTP/1.1\r\nHost: {address}\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
     .unwrap();
-    client.read_exact(&mut vec![0; after]).unwrap();
-    drop(client);
-    SystemTime::now()
+    client
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slot_is_free_soon_after_its_client_went_away() {
     let kept = Arc::new(Kept::default());
     let gateway = gateway_into(kept.clone()).await;
-    let body = r#"{"prompt":"Once upon a time","n_predict":900,"stream":true,"ignore_eos":true}"#;
-    let gone = go_away(gateway.address(), body, 2_000);
-    let released = kept.wait_line("stop processing");
+
+    // While it generates.
+    let mut client = begin(gateway.address(), "Once upon a time", 450);
+    client.read_exact(&mut [0; 2_000]).unwrap();
+    drop(client);
+    let gone = SystemTime::now();
     let record = kept.wait(1)[0].clone();
     assert_eq!(record.finish_reason, Some(FinishReason::Cancelled));
     assert!(record.deltas > 0 && record.failure.is_none());
-    assert_eq!(record.slot.is_some(), !record.marks.is_empty());
-    let took = released.at.duration_since(gone).unwrap_or_default();
-    println!("the slot was free {took:?} after its client went away");
+    let (took, wasted) = released(&record, gone);
+    println!("in decode the slot was free after {took:?}, {wasted:?} tokens were wasted");
     // A token on a busy machine takes its time.
     assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(wasted.is_some_and(|wasted| wasted < 100), "{wasted:?}");
+
+    // While it reads the prompt: llama-server looks for its client after a second without news.
+    let client = begin(gateway.address(), &"many words ".repeat(220), 40);
+    kept.wait_lines("processing task", 2);
+    drop(client);
+    let gone = SystemTime::now();
+    let record = kept.wait(2)[1].clone();
+    assert_eq!(record.finish_reason, Some(FinishReason::Cancelled));
+    let (took, _) = released(&record, gone);
+    println!("in prefill the slot was free after {took:?}");
     gateway.drain(Duration::from_secs(10)).await;
+}
+
+/// How long after its client a request's slot was free, and what was generated meanwhile.
+fn released(record: &RequestRecord, gone: SystemTime) -> (Duration, Option<u64>) {
+    let marks = record.marks.iter();
+    let mut marks = marks.filter_map(|mark| match mark.kind {
+        MarkKind::SlotReleased { wasted, .. } => Some((mark.at, wasted)),
+        _ => None,
+    });
+    let (at, wasted) = marks.next().unwrap();
+    (at.duration_since(gone).unwrap_or_default(), wasted)
 }

@@ -48,10 +48,12 @@ pub(crate) static LLAMACPP: Registry = Registry {
         Attribute { name: "llamacpp.server.restarts", kind: ValueKind::Int, template: false, unit: "{restart}", values: &[], closed: false, deprecated: None, definition: "how often the server was restarted so far" },
         Attribute { name: "llamacpp.slot.id", kind: ValueKind::Int, template: false, unit: "", values: &[], closed: false, deprecated: None, definition: "the slot that worked on it" },
         Attribute { name: "llamacpp.slot.state", kind: ValueKind::Text, template: false, unit: "", values: &["busy", "idle"], closed: true, deprecated: None, definition: "whether the slot works on a request" },
+        Attribute { name: "llamacpp.slot.tokens", kind: ValueKind::Int, template: false, unit: "{token}", values: &[], closed: false, deprecated: None, definition: "tokens of prompt and answer that a slot's context held when it was free again" },
         Attribute { name: "llamacpp.task.id", kind: ValueKind::Int, template: false, unit: "", values: &[], closed: false, deprecated: None, definition: "llama-server's own number of the request" },
         Attribute { name: "llamacpp.telemetry.signal", kind: ValueKind::Text, template: false, unit: "", values: &[], closed: false, deprecated: None, definition: "what a telemetry signal consists of: spans, log records, points of metrics" },
         Attribute { name: "llamacpp.timings.source", kind: ValueKind::Text, template: false, unit: "", values: &["stream", "server_timings", "wall"], closed: true, deprecated: None, definition: "where the phases come from" },
         Attribute { name: "llamacpp.wait.duration", kind: ValueKind::Double, template: false, unit: "s", values: &[], closed: false, deprecated: None, definition: "time waited for a restart or a load before the request could be sent; not part of queue" },
+        Attribute { name: "llamacpp.wasted_tokens", kind: ValueKind::Int, template: false, unit: "{token}", values: &[], closed: false, deprecated: None, definition: "tokens generated after the client had gone away, as nearly as is known" },
     ],
     spans: &[
         SpanType { id: "llamacpp.admission", operations: &[], kinds: &[SpanKind::Internal], names: &["admission"], definition: "a request waits until it is let in: all slots were taken and others were before it", requirements: Requirements { required: &[], conditional: &[], recommended: &["gen_ai.request.model"], opt_in: &[] } },
@@ -70,6 +72,7 @@ pub(crate) static LLAMACPP: Registry = Registry {
         Event { name: "llamacpp.first_token", severity: None, definition: "the first delta came", requirements: Requirements { required: &[], conditional: &[], recommended: &[], opt_in: &[] } },
         Event { name: "llamacpp.server.exit", severity: None, definition: "the server ended", requirements: Requirements { required: &[], conditional: &[], recommended: &["llamacpp.server.exit.class", "llamacpp.server.exit.code", "llamacpp.server.exit.log", "llamacpp.server.exit.signal"], opt_in: &[] } },
         Event { name: "llamacpp.slot.acquired", severity: None, definition: "a slot began to work on the request", requirements: Requirements { required: &[], conditional: &[], recommended: &["llamacpp.slot.id"], opt_in: &[] } },
+        Event { name: "llamacpp.slot.released", severity: None, definition: "the client had gone away, and now the slot was free; told by the server's log", requirements: Requirements { required: &[], conditional: &[], recommended: &["llamacpp.slot.tokens", "llamacpp.wasted_tokens"], opt_in: &[] } },
     ],
     metrics: &[
         Metric { name: "llamacpp.decode.duration", instrument: Instrument::Histogram, unit: "s", number: Some(Number::Double), bounds: &[], deprecated: None, definition: "first delta → last delta", requirements: Requirements { required: &[], conditional: &[], recommended: &[], opt_in: &[] } },
