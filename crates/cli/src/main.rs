@@ -14,11 +14,13 @@ mod printer;
 mod progress;
 mod quantity;
 mod setting_flags;
+mod sys;
 mod table;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    sys::share_heaps();
     let environment = llamatelemetry_settings::Environment::from_process();
     match args::parse(&environment) {
         Ok(args) => commands::dispatch(args, environment),

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! store_bench post URL TEXTS SPANS [agent]      posts spans by OTLP/HTTP, says how fast
+//! store_bench post URL TEXTS SPANS alone        the same over one connection
 //! store_bench fill FOLDER TEXTS SPANS           the same into a store, without a network
 //! store_bench ask FOLDER SPANS                  times of questions to what was filled, warm and cold
 //! store_bench look FOLDER TRACE                times of questions to what was posted
@@ -23,6 +24,7 @@ mod post;
 mod serve;
 mod visible;
 
+use post::Way;
 use std::path::Path;
 
 fn main() {
@@ -30,9 +32,12 @@ fn main() {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let number = |text: &str| text.parse::<u64>().unwrap();
     let figures = match arguments[..] {
-        ["post", url, texts, spans] => post::post(url, Path::new(texts), number(spans), false),
+        ["post", url, texts, spans] => post::post(url, Path::new(texts), number(spans), Way::Chats),
         ["post", url, texts, spans, "agent"] => {
-            post::post(url, Path::new(texts), number(spans), true)
+            post::post(url, Path::new(texts), number(spans), Way::Agent)
+        }
+        ["post", url, texts, spans, "alone"] => {
+            post::post(url, Path::new(texts), number(spans), Way::Alone)
         }
         ["fill", folder, texts, spans] => {
             fill::fill(Path::new(folder), Path::new(texts), number(spans))

@@ -1,4 +1,4 @@
-//! Posts spans by OTLP/HTTP, over four connections, as fast as they are answered.
+//! Posts spans by OTLP/HTTP, over some connections, as fast as they are answered.
 
 use crate::load::{BATCH, Load, Planted, trace_id};
 use serde_json::{Value, json};
@@ -9,7 +9,17 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-const CONNECTIONS: usize = 4;
+/// What is posted, and how.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Chats over four connections.
+    Chats,
+    /// Growing conversations over four connections.
+    Agent,
+    /// Chats over one connection.
+    Alone,
+}
+
 /// Before what was not taken is sent again.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -105,7 +115,9 @@ pub(crate) fn get(urls: &[&str]) -> Value {
     json!({ "ms": all[all.len() / 2] })
 }
 
-pub(crate) fn post(url: &str, texts: &Path, spans: u64, agent: bool) -> Value {
+pub(crate) fn post(url: &str, texts: &Path, spans: u64, way: Way) -> Value {
+    let agent = way == Way::Agent;
+    let connections = if way == Way::Alone { 1 } else { 4 };
     let mut load = Load::new(texts, agent, Planted::Nothing, now());
     let requests = usize::try_from(spans).unwrap().div_ceil(BATCH);
     let bodies: Vec<Vec<u8>> = (0..requests).map(|_| load.body(BATCH)).collect();
@@ -113,7 +125,7 @@ pub(crate) fn post(url: &str, texts: &Path, spans: u64, agent: bool) -> Value {
     let (next, again) = (AtomicUsize::new(0), AtomicU64::new(0));
     let started = Instant::now();
     thread::scope(|scope| {
-        for number in 0..CONNECTIONS {
+        for number in 0..connections {
             let work = || {
                 let mut client = Client::new(url);
                 while let Some(body) = bodies.get(next.fetch_add(1, Ordering::Relaxed)) {

@@ -15,8 +15,10 @@ use std::time::{Duration, Instant};
 
 /// A journal is closed at this length even if its rows would fit a block.
 const JOURNAL_LIMIT: u64 = 64 << 20;
+/// A journal of at least so many bytes is made blocks when its writer ends.
+const WORTH_BLOCKS: u64 = 1 << 20;
 /// How often it is looked whether another process asks for blocks, while the journal holds rows.
-const LOOK: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(500);
 
 /// What the commit thread works on.
 pub(super) struct Committer {
@@ -79,11 +81,20 @@ impl Committer {
         }
     }
 
-    /// Leaves no journal behind in which nothing was written.
+    /// Leaves no journal behind in which nothing was written, and blocks instead of a large one.
     fn leave(self) {
+        let journal = self.journal.path();
         if self.journal.is_empty() {
             // Else a compaction finds it empty.
-            std::fs::remove_file(self.journal.path()).ok();
+            std::fs::remove_file(journal).ok();
+        } else if self.journal.length() >= WORTH_BLOCKS && !self.spoilt {
+            let sealing = Sealing {
+                journal: journal.to_owned(),
+                builders: self.builders,
+                told: Vec::new(),
+            };
+            // Were the other end gone the journal would keep the rows.
+            self.seal.send(sealing).ok();
         }
     }
 
