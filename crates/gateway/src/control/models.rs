@@ -12,10 +12,10 @@ pub(super) fn all(shared: &Shared) -> Vec<ModelStatus> {
     let names = shared.fleet.names().into_iter();
     names
         .map(|name| {
-            let load = loads.iter().find(|(model, _)| model == name);
+            let load = loads.iter().find(|(model, _)| *model == name);
             let load = load.map(|(_, load)| load);
             ModelStatus {
-                name: name.to_owned(),
+                name,
                 state: Some("ready".to_owned()),
                 in_flight: load.map(|load| count(load.running)),
                 waiting: load.map(|load| count(load.waiting)),
@@ -30,7 +30,7 @@ pub(super) fn all(shared: &Shared) -> Vec<ModelStatus> {
 /// Lets a model go once its requests are done. The last one takes the gateway with it.
 pub(super) fn unload(shared: &Shared, model: &str) -> Result<(), Refusal> {
     let names = shared.fleet.names();
-    if !names.contains(&model) {
+    if !names.iter().any(|name| name == model) {
         return Err(Refusal::new(
             StatusCode::NOT_FOUND,
             "not_found_error",
