@@ -216,7 +216,8 @@ fn infill() {
 
 #[test]
 fn infill_events() {
-    let answer = filling().infill_events(&gap()).unwrap().deltas();
+    let server = filling();
+    let answer = server.infill_events(&gap()).unwrap().deltas();
     assert_eq!(answer.finish().unwrap().text, "abcde");
 }
 

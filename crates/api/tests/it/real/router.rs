@@ -1,15 +1,45 @@
 //! Routers: one server for several models.
 
 use super::place::{PATIENCE, refusal};
-use llamatelemetry_api::{Address, Endpoints as _, TokenizeRequest, blocking};
-use llamatelemetry_testbed::{ScratchHome, scratch_home, until};
+use llamatelemetry_api::{Address, Endpoints as _, Health, TokenizeRequest, blocking};
+use llamatelemetry_testbed::{ScratchHome, StubServer, scratch_home, until};
+use serde_json::json;
 use std::process::{Child, Command, Stdio};
 
 /// A router of two copies of the alphabet's model, ended with the value.
 struct Router {
     client: blocking::Client,
     child: Child,
+    _hub: StubServer,
     _folder: ScratchHome,
+}
+
+/// A model hub with one repository of one file.
+fn hub() -> StubServer {
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    let file = std::fs::read(llamatelemetry_testbed::proof_model()).unwrap();
+    StubServer::tcp(move |request, reply| {
+        let path = request.path.as_str();
+        if path == "/api/models/nobody/letters/refs" {
+            return reply.json(
+                200,
+                &json!({"branches": [{"name": "main", "targetCommit": commit}]}),
+            );
+        }
+        if path.starts_with("/api/models/nobody/letters/tree/") {
+            let file = json!({"type": "file", "path": "letters-Q4_K_M.gguf", "size": file.len(),
+                "lfs": {"oid": "0".repeat(64), "size": file.len()}});
+            return reply.json(200, &json!([file]));
+        }
+        if !path.contains("/resolve/") {
+            return reply.json(404, &json!({}));
+        }
+        if request.method == "HEAD" {
+            let length = file.len().to_string();
+            return reply.head(200, &[("Content-Length", &length), ("ETag", "\"1\"")]);
+        }
+        reply.whole(200, "application/octet-stream", &file)
+    })
 }
 
 impl Drop for Router {
@@ -29,6 +59,11 @@ fn router() -> Router {
         std::fs::copy(llamatelemetry_testbed::proof_model(), models.join(name)).unwrap();
     }
     let socket = folder.root().join("router.sock");
+    let hub = hub();
+    let Address::Tcp(hub_address) = hub.address() else {
+        unreachable!("the hub listens on TCP")
+    };
+    let endpoint = format!("http://{hub_address}/");
     let mut command = Command::new(&runtime.server);
     command
         .env_clear()
@@ -37,21 +72,14 @@ fn router() -> Router {
             "LD_LIBRARY_PATH",
             std::env::join_paths(&runtime.library_dirs).unwrap(),
         )
+        .env("MODEL_ENDPOINT", endpoint)
         .args([
             "--host",
             socket.to_str().unwrap(),
             "--models-dir",
             models.to_str().unwrap(),
         ])
-        .args([
-            "--models-max",
-            "1",
-            "--ctx-size",
-            "256",
-            "--threads",
-            "1",
-            "--offline",
-        ])
+        .args(["--models-max", "1", "--ctx-size", "256", "--threads", "1"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
@@ -60,22 +88,26 @@ fn router() -> Router {
     let router = Router {
         client,
         child,
+        _hub: hub,
         _folder: folder,
     };
-    until("a router", PATIENCE, || router.client.health().ok());
+    until("a router", PATIENCE, || {
+        let health = router.client.health().ok()?;
+        (health == Health::Ready).then_some(())
+    });
     router
 }
 
 impl Router {
-    fn status(&self, model: &str) -> String {
+    fn status(&self, model: &str) -> Option<String> {
         let models = self.client.router_models().unwrap().data;
-        let model = models.into_iter().find(|entry| entry.id == model).unwrap();
-        model.status.value
+        let model = models.into_iter().find(|entry| entry.id == model)?;
+        Some(model.status.value)
     }
 
     fn until(&self, model: &str, status: &str) {
         until(status, PATIENCE, || {
-            (self.status(model) == status).then_some(())
+            (self.status(model).as_deref() == Some(status)).then_some(())
         });
     }
 }
@@ -145,20 +177,39 @@ fn router_events_cut() {
     router.until("two", "loaded");
 }
 
-/// The model hub is not asked in tests: what is seen is that the router cannot reach it.
+/// What the router knows the downloaded model by.
+const DOWNLOADED: &str = "nobody/letters:Q4_K_M";
+
+/// Has the router download the model and waits for it.
+fn download(router: &Router) {
+    let events = router.client.router_events().unwrap();
+    assert!(router.client.router_download(DOWNLOADED).unwrap().success);
+    let mut events = events.map(Result::unwrap);
+    let finished = events.any(|event| event.event == "download_finished");
+    assert!(finished, "the stream ended");
+    router.until(DOWNLOADED, "unloaded");
+}
+
 #[test]
 fn router_download() {
     let router = router();
-    let (status, _) = refusal(router.client.router_download("nobody/nothing:Q4_K_M"));
-    assert!(status >= 400, "{status}");
+    download(&router);
+    router.client.router_load(DOWNLOADED).unwrap();
+    router.until(DOWNLOADED, "loaded");
     assert_eq!(refusal(router.client.router_download("")).0, 400);
 }
 
-/// Only what a router downloaded itself can be removed: what is seen is its refusal.
 #[test]
 fn router_remove() {
     let router = router();
+    download(&router);
+    assert!(router.client.router_remove(DOWNLOADED).unwrap().success);
+    until("the end of the model", PATIENCE, || {
+        let models = router.client.router_models().unwrap().data;
+        (!models.iter().any(|model| model.id == DOWNLOADED)).then_some(())
+    });
+    // Only what a router downloaded itself can be removed.
     let (_, said) = refusal(router.client.router_remove("one"));
     assert!(said.contains("not removable"), "{said}");
-    assert_eq!(router.status("one"), "unloaded");
+    assert_eq!(router.status("one").as_deref(), Some("unloaded"));
 }
