@@ -105,7 +105,7 @@ async fn attempt(
         replicas,
         told: told.unwrap_or(Value::Null),
         given_up,
-        draining: false,
+        draining: None,
         turn: 0,
     })
 }
@@ -242,7 +242,9 @@ async fn room(fleet: &Arc<Fleet>, member: usize, need: u64, place: Place) -> Res
                         state.grant(member, need);
                         return Ok(());
                     }
-                    Decision::Unload(other) => fleet.make_go(&mut state, other),
+                    Decision::Unload(other) => {
+                        fleet.make_go(&mut state, other, UnloadReason::Room);
+                    }
                     Decision::Wait => break,
                     Decision::Never { reason } => {
                         return Err(Setback::Failed {
@@ -288,7 +290,9 @@ impl Drop for Queued<'_> {
         // Who was to go for it may stay, unless the next in the queue needs it as well.
         for model in &mut state.members {
             if let Phase::Ready(ready) = &mut model.phase {
-                ready.draining = false;
+                ready
+                    .draining
+                    .take_if(|reason| *reason == UnloadReason::Room);
             }
         }
         drop(state);
@@ -314,12 +318,20 @@ impl State {
 }
 
 impl Fleet {
-    /// A model goes for another's sake: now, or when its last request is done.
-    fn make_go(self: &Arc<Self>, state: &mut State, member: usize) {
+    /// A loaded model goes: now, or when its last request is done.
+    pub(super) fn make_go(
+        self: &Arc<Self>,
+        state: &mut State,
+        member: usize,
+        reason: UnloadReason,
+    ) {
+        if !matches!(state.members[member].phase, Phase::Ready(_)) {
+            return;
+        }
         if state.members[member].in_flight == 0 {
-            self.begin_unload(state, member, UnloadReason::Room);
+            self.begin_unload(state, member, reason);
         } else if let Phase::Ready(ready) = &mut state.members[member].phase {
-            ready.draining = true;
+            ready.draining = Some(reason);
         }
     }
 }

@@ -65,6 +65,19 @@ pub(crate) enum ModelState {
     Failed { reason: String, retry_after_s: f64 },
 }
 
+impl ModelState {
+    /// Its name: `ready`.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Unloaded => "unloaded",
+            Self::Loading { .. } => "loading",
+            Self::Ready => "ready",
+            Self::Unloading => "unloading",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
 impl Fleet {
     /// All models, in the order in which they were named.
     pub(crate) fn models(&self) -> Vec<ModelView> {

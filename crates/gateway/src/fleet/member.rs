@@ -4,6 +4,7 @@ use super::budget::{Holding, Standing};
 use super::plan::ModelPlan;
 use super::progress::LoadProgress;
 use super::replica::Replica;
+use llamatelemetry::UnloadReason;
 use llamatelemetry_settings::KeepAlive;
 use serde_json::Value;
 use std::sync::Arc;
@@ -60,8 +61,8 @@ pub(super) struct Ready {
     pub(super) told: Value,
     /// What was given up to find memory.
     pub(super) given_up: Vec<String>,
-    /// It takes no more requests and goes when it is idle.
-    pub(super) draining: bool,
+    /// It takes no more requests and goes when it is idle, for this reason.
+    pub(super) draining: Option<UnloadReason>,
     /// Whose turn it is among equals.
     pub(super) turn: usize,
 }
@@ -87,7 +88,7 @@ impl Member {
             Phase::Loading(loading) => (loading.granted?, Standing::Loading),
             Phase::Unloading { bytes } => (*bytes, Standing::Leaving),
             Phase::Ready(ready) => {
-                let standing = if ready.draining {
+                let standing = if ready.draining.is_some() {
                     Standing::Leaving
                 } else if self.plan.pin || (self.waiting > 0 && self.in_flight == 0) {
                     // Who waits for it is about to be let in.

@@ -31,7 +31,7 @@ mod watchdog;
 
 pub(crate) use error::FleetError;
 pub(crate) use lease::Lease;
-pub(crate) use listing::routes;
+pub(crate) use listing::{ModelView, routes};
 
 use crate::GatewayError;
 use lease::Terms;
@@ -208,7 +208,7 @@ impl Fleet {
                 self.begin_load(&mut state, terms.member, terms.by, false);
                 Ok(Found::Nothing)
             }
-            Phase::Ready(ready) if ready.draining => Ok(Found::Nothing),
+            Phase::Ready(ready) if ready.draining.is_some() => Ok(Found::Nothing),
             Phase::Ready(ready) => {
                 let Some((replica, run)) = ready.choose() else {
                     if let Some(reason) = ready.all_given_up() {
@@ -248,9 +248,12 @@ impl Fleet {
             member_state.failures = 0;
         }
         let idle = member_state.in_flight == 0;
-        let leaving = matches!(&member_state.phase, Phase::Ready(ready) if ready.draining);
-        if idle && leaving {
-            self.begin_unload(&mut state, member, UnloadReason::Room);
+        let leaving = match &member_state.phase {
+            Phase::Ready(ready) => ready.draining,
+            _ => None,
+        };
+        if let Some(reason) = leaving.filter(|_| idle) {
+            self.begin_unload(&mut state, member, reason);
         }
         drop(state);
         if idle && others_wait {
@@ -278,9 +281,12 @@ impl Fleet {
     /// The model goes, whose requests are all done. What its servers take is measured before.
     fn begin_unload(self: &Arc<Self>, state: &mut State, member: usize, reason: UnloadReason) {
         let model = &mut state.members[member];
+        if !matches!(model.phase, Phase::Ready(_)) {
+            return;
+        }
         let bytes = model.measured.unwrap_or(0);
-        let Phase::Ready(ready) = std::mem::replace(&mut model.phase, Phase::Unloading { bytes })
-        else {
+        let before = std::mem::replace(&mut model.phase, Phase::Unloading { bytes });
+        let Phase::Ready(ready) = before else {
             return;
         };
         tracing::info!(
@@ -340,6 +346,27 @@ impl Fleet {
         let state = self.lock();
         let member = state.find(model)?;
         Ok(state.members[member].plan.name.clone())
+    }
+
+    /// Has a model unloaded once its requests are done; those that come meanwhile have it loaded
+    /// again. Returns whether it is the only one that is served.
+    pub(crate) fn unload(self: &Arc<Self>, model: &str) -> Result<bool, FleetError> {
+        let mut state = self.lock();
+        let names = || state.members.iter().map(|member| member.plan.name.as_str());
+        let known = names().collect::<Vec<_>>().join(", ");
+        let place = state
+            .members
+            .iter()
+            .position(|member| member.plan.answers_to(model));
+        let place = place.ok_or_else(|| FleetError::Unknown {
+            model: model.to_owned(),
+            known,
+        })?;
+        let only = state.members.len() == 1;
+        if !only {
+            self.make_go(&mut state, place, UnloadReason::Asked);
+        }
+        Ok(only)
     }
 
     /// The names of the models.
@@ -447,7 +474,7 @@ impl State {
                 reason: reason.clone(),
                 retry_after: until.saturating_duration_since(Instant::now()),
             },
-            Phase::Ready(ready) if !ready.draining => FleetError::Restarting {
+            Phase::Ready(ready) if ready.draining.is_none() => FleetError::Restarting {
                 model,
                 reason: ready.why_down(),
             },
