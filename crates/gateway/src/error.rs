@@ -26,6 +26,14 @@ pub enum GatewayError {
         /// The socket.
         path: PathBuf,
     },
+    /// A server of this home could not answer.
+    #[error("the server that runs (process {pid}) does not answer: {source}")]
+    Asked {
+        /// Its process.
+        pid: u32,
+        /// What it said, or what broke.
+        source: io::Error,
+    },
     /// A certificate without its key, or a key without its certificate.
     #[error("serve.tls_certificate and serve.tls_key are needed both, or neither")]
     HalfTls,

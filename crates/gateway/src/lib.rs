@@ -114,7 +114,7 @@ impl Gateway {
             },
             admission: Admission::new(serve),
             access_log: AccessLog::new(serve.access_log),
-            told: Told::new(Some(url(&listener, tls.is_some())?)),
+            told: Told::new(Some(url(&listener, tls.is_some())?), &plan.options.settings),
             upstream,
             feed,
             telemetry: plan.telemetry,

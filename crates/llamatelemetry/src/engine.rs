@@ -30,6 +30,16 @@ impl InferenceEngine {
         })
     }
 
+    /// An engine over a server that is shared with others. Records go to this sink, and hold what
+    /// is said only if content is captured.
+    pub fn over(server: Arc<ServerManager>, sink: Arc<dyn Sink>, capture_content: bool) -> Self {
+        Self {
+            server,
+            sink,
+            capture_content,
+        }
+    }
+
     /// Continues a prompt as it stands, through llama-server's `/completion`; the model's chat
     /// template is not applied.
     pub async fn infer(

@@ -2,15 +2,16 @@
 
 use llamatelemetry_api::ToolCall;
 use llamatelemetry_record::{
-    self as record, EnergyMethod, FinishReason, Operation, RequestRecord, TimingSource,
+    self as record, EnergyMethod, FinishReason, Operation, RequestRecord, SpanId, TimingSource,
     TraceContext, TraceId, Usage,
 };
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::time::Duration;
 
 /// An answer with its figures. Serialises to the document that `llt run --json` prints; what is
 /// unknown is `null`, never 0.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct InferResult {
     /// The version of this document's form.
     pub schema_version: u32,
@@ -22,7 +23,10 @@ pub struct InferResult {
     pub tool_calls: Vec<ToolCall>,
     /// `chat` if the prompt went through the model's chat template, `text_completion` if it went
     /// to the model as it stands.
-    #[serde(serialize_with = "operation_name")]
+    #[serde(
+        serialize_with = "operation_name",
+        deserialize_with = "operation_of_name"
+    )]
     pub operation: Operation,
     /// The model, as the caller named it.
     pub model: String,
@@ -39,7 +43,7 @@ pub struct InferResult {
     /// The trace that the request belongs to.
     pub trace_id: TraceId,
     /// The request's own span: the parent of what the answer causes, such as tool runs.
-    #[serde(skip)]
+    #[serde(skip, default = "untold")]
     pub trace_context: TraceContext,
     /// SHA-256 of the model's file, once known.
     pub model_sha256: Option<String>,
@@ -48,7 +52,7 @@ pub struct InferResult {
 }
 
 /// Where the time went, in milliseconds. `docs/figures.md` defines each figure.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Timings {
     /// Waiting for a slot.
     pub queue_ms: Option<f64>,
@@ -69,17 +73,17 @@ pub struct Timings {
 }
 
 /// Energy used by a request.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Energy {
     /// Joules in all.
     pub joules: f64,
     /// Joules a generated token; `None` where no token came or their number is not known.
     pub joules_per_token: Option<f64>,
     /// Joules of evaluating the prompt, where the split is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefill_joules: Option<f64>,
     /// Joules of generating, where the split is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decode_joules: Option<f64>,
     /// Half width of the 95 % interval around `joules`, J.
     pub error: f64,
@@ -160,4 +164,26 @@ fn milliseconds(duration: Duration) -> f64 {
 )]
 fn operation_name<S: Serializer>(operation: &Operation, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(operation.as_str())
+}
+
+fn operation_of_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Operation, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    [
+        Operation::Chat,
+        Operation::TextCompletion,
+        Operation::Embeddings,
+        Operation::Rerank,
+    ]
+    .into_iter()
+    .find(|operation| operation.as_str() == name)
+    .ok_or_else(|| D::Error::custom("no such operation"))
+}
+
+/// A document does not tell its span: whoever reads one says it.
+fn untold() -> TraceContext {
+    TraceContext {
+        trace_id: TraceId([0; 16]),
+        span_id: SpanId([0; 8]),
+        sampled: false,
+    }
 }

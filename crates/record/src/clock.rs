@@ -15,11 +15,11 @@
 //! So defined, each phase is within 1 % or 1 ms of the server's `timings` (tested for every
 //! endpoint, with both endings).
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Where a request's phase times come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TimingSource {
     /// All phases seen from outside, on the stream.

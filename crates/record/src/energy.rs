@@ -1,6 +1,7 @@
 //! Energy of one request.
 
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Energy that one request used: what the GPUs drew above their idle power while the request's
 /// slot worked, shared with the requests that ran beside it by the work done. `docs/energy.md`
@@ -38,6 +39,16 @@ impl EnergyMethod {
             Self::CounterAndPower => "counter+power",
             Self::Power => "power",
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for EnergyMethod {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        [Self::Counter, Self::CounterAndPower, Self::Power]
+            .into_iter()
+            .find(|method| method.as_str() == name)
+            .ok_or_else(|| D::Error::custom("no method of measuring energy"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Trace identity: W3C Trace Context ids and the `traceparent` header.
 
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 
@@ -27,6 +28,12 @@ macro_rules! hex_identity {
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let digits = String::deserialize(deserializer)?;
+                hex(&digits).map(Self).map_err(D::Error::custom)
             }
         }
     };

@@ -36,6 +36,13 @@ pub fn bootstrap(settings: &Settings, progress: &dyn Progress) -> Result<Runtime
     search(settings, &sources, &inputs, None, progress)
 }
 
+/// The llama.cpp that [`bootstrap`] would return without doing anything, if there is one.
+pub fn chosen(settings: &Settings) -> Option<Runtime> {
+    let sources = Sources::built_in().ok()?;
+    let inputs = lock::Inputs::now(settings, &sources);
+    lock::current(settings, &inputs)
+}
+
 /// The same, but looks at every source anew, whatever the lock file says.
 pub fn install(
     settings: &Settings,

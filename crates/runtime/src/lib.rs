@@ -26,7 +26,7 @@ mod store;
 mod tool;
 
 pub use attempt::{Attempt, Explanation, Step, Verdict};
-pub use bootstrap::{InstallOptions, bootstrap, explain, install};
+pub use bootstrap::{InstallOptions, bootstrap, chosen, explain, install};
 pub use environment::environment;
 pub use error::RuntimeError;
 pub use pinned::{pinned_build, release_address};

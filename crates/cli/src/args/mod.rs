@@ -176,6 +176,9 @@ pub(crate) struct ChatArgs {
     pub(crate) model: String,
     #[command(flatten)]
     pub(crate) generate: GenerateArgs,
+    /// Start a server of its own even if one with the same model is running
+    #[arg(long)]
+    pub(crate) isolated: bool,
     #[command(flatten)]
     pub(crate) server: SettingFlags<Server>,
     #[command(flatten)]

@@ -1,14 +1,14 @@
 //! Loading a model and streaming an answer: what `llt run` and `llt chat` share.
 
 use super::Session;
+use super::shared::Answer;
 use crate::args::GenerateArgs;
 use crate::interrupt::{Interrupted, Interrupts};
 use crate::printer::Printer;
 use crate::progress::Screen;
 use llamatelemetry::models::{self, ModelError};
 use llamatelemetry::{
-    AnswerStream, Delta, GenerateOptions, InferenceEngine, LoadFor, LoadOptions, TelemetryHandle,
-    setup_telemetry,
+    Delta, GenerateOptions, InferenceEngine, LoadFor, LoadOptions, TelemetryHandle, setup_telemetry,
 };
 use llamatelemetry_settings::Settings;
 use std::io;
@@ -185,7 +185,7 @@ pub(crate) enum Broken {
     /// Stdout is gone.
     Output(io::Error),
     /// The request or the server.
-    Failed(llamatelemetry::Error),
+    Failed(anyhow::Error),
 }
 
 impl From<Broken> for anyhow::Error {
@@ -193,14 +193,14 @@ impl From<Broken> for anyhow::Error {
         match broken {
             Broken::Stopped(stopped) => stopped.into(),
             Broken::Output(error) => error.into(),
-            Broken::Failed(error) => error.into(),
+            Broken::Failed(error) => error,
         }
     }
 }
 
 /// Writes an answer as it streams. A signal ends it; dropping the stream then frees the slot.
 pub(crate) async fn write(
-    answer: &mut AnswerStream,
+    answer: &mut Answer,
     writer: &mut Writer<'_>,
     interrupts: &mut Interrupts,
     mut seen: impl FnMut(&Delta),

@@ -16,6 +16,7 @@ mod recorded;
 mod run;
 mod runtime;
 mod serve;
+mod shared;
 mod texts;
 mod trace;
 

@@ -1,7 +1,8 @@
 //! `llt run`
 
 use super::Session;
-use super::answer::{self, Loaded, Writer};
+use super::answer::{self, Writer};
+use super::shared::{Answerer, Sharing};
 use crate::args::RunArgs;
 use crate::figures;
 use crate::interrupt::Interrupts;
@@ -35,7 +36,12 @@ async fn ask(
     session: &Session,
 ) -> anyhow::Result<ExitStatus> {
     let mut interrupts = Interrupts::listen()?;
-    let loaded = Loaded::load(&args.model, session, &mut interrupts).await?;
+    let sharing = if args.isolated {
+        Sharing::Never
+    } else {
+        Sharing::Allowed
+    };
+    let loaded = Answerer::find(&args.model, sharing, session, &mut interrupts).await?;
     let outcome = answer_once(args, messages, options, &loaded, session, &mut interrupts).await;
     loaded.unload(session).await;
     let result = outcome?;
@@ -52,11 +58,11 @@ async fn answer_once(
     args: &RunArgs,
     messages: &[ChatMessage],
     options: &GenerateOptions,
-    loaded: &Loaded,
+    loaded: &Answerer,
     session: &Session,
     interrupts: &mut Interrupts,
 ) -> anyhow::Result<InferResult> {
-    let model = loaded.engine.server().model();
+    let model = loaded.model();
     if !args.image.is_empty() && model.projector.is_none() {
         return Err(
             Usage::new(format!("{} cannot see: it has no projector", model.name))
@@ -64,7 +70,7 @@ async fn answer_once(
                 .into(),
         );
     }
-    let asking = loaded.engine.chat_stream(messages, options);
+    let asking = loaded.chat_stream(messages, options);
     let mut answer = interrupts.unless(asking).await??;
     let mut writer = Writer::new(&session.printer);
     let written = answer::write(&mut answer, &mut writer, interrupts, |_| ()).await;
@@ -73,7 +79,7 @@ async fn answer_once(
     let ended = writer.end();
     written?;
     ended?;
-    Ok(answer.finish().await?)
+    answer.finish().await
 }
 
 fn prompt(args: &RunArgs) -> anyhow::Result<String> {

@@ -200,3 +200,69 @@ fn what_runs_is_finished_at_the_end() {
         assert!(line.contains(part), "{line}");
     }
 }
+
+#[test]
+fn a_run_is_answered_by_the_server_that_runs() {
+    let llt = Llt::with_runtime();
+    let model = llamatelemetry_testbed::smollm2().path;
+    let model = model.to_str().unwrap();
+    let question = [
+        "run",
+        model,
+        "Say hello.",
+        "--temperature",
+        "0",
+        "--seed",
+        "1",
+        "-n",
+        "16",
+        "--json",
+    ];
+    let timed = |more: &[&str]| {
+        let since = Instant::now();
+        let ran = llt.run(&[&question, more].concat());
+        assert_eq!(ran.code, Some(0), "{}", ran.text());
+        (since.elapsed(), ran)
+    };
+    let (own_time, own) = timed(&[]);
+    let serving = Serving::start(&llt, &[model]);
+    let used = format!(
+        "answered by the server that runs (process {})",
+        serving.child.id()
+    );
+    let (warm_time, warm) = timed(&[]);
+    assert!(warm.stderr.contains(&used), "{}", warm.text());
+    assert!(warm_time < own_time, "{warm_time:?}, alone {own_time:?}");
+    let (own, warm) = (own.json(), warm.json());
+    for key in [
+        "schema_version",
+        "text",
+        "finish_reason",
+        "operation",
+        "llama_build",
+    ] {
+        assert_eq!(own[key], warm[key], "{key}");
+    }
+    assert_eq!(
+        own["usage"]["completion_tokens"],
+        warm["usage"]["completion_tokens"]
+    );
+    assert_eq!(warm["trace_id"].as_str().unwrap().len(), 32);
+    for part in [
+        &warm["slot"],
+        &warm["timings"]["queue_ms"],
+        &warm["timings"]["prefill_ms"],
+    ] {
+        assert!(part.is_number(), "{warm}");
+    }
+    // Its record is in the store of the home, as that of an own run is.
+    let trace = warm["trace_id"].as_str().unwrap();
+    until("the trace", || {
+        llt.run(&["trace", "show", trace]).code == Some(0)
+    });
+    // What is to run in another way has a server of its own.
+    for other in [&["--isolated"][..], &["--context", "512"]] {
+        let (_, ran) = timed(other);
+        assert!(!ran.stderr.contains("answered by"), "{}", ran.text());
+    }
+}

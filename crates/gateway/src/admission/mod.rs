@@ -114,10 +114,15 @@ impl Work {
 impl<'a> Cost<'a> {
     /// The cost of a request with this body.
     pub(crate) fn new(model: &'a str, work: Work, body: &[u8]) -> Self {
+        Self::of_length(model, work, body.len())
+    }
+
+    /// The cost of a request with so many bytes of text.
+    pub(crate) fn of_length(model: &'a str, work: Work, bytes: usize) -> Self {
         Self {
             model,
             work,
-            tokens: u64::try_from(body.len() / BYTES_A_TOKEN).unwrap_or(u64::MAX),
+            tokens: u64::try_from(bytes / BYTES_A_TOKEN).unwrap_or(u64::MAX),
         }
     }
 }

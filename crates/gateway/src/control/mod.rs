@@ -4,16 +4,18 @@
 //! It lies in the user's private runtime folder, under a name that tells the home. Whoever can
 //! open it may do what the user may: no key is asked for.
 
+mod chat;
 mod client;
 mod models;
 mod routes;
 
-pub use client::{Running, running};
+pub use chat::{AskChat, launch_of};
+pub use client::{Answering, Running, Said, running};
 
 use crate::GatewayError;
 use crate::door::Listener;
 use llamatelemetry::server::runtime_folder;
-use llamatelemetry_settings::{Environment, Home};
+use llamatelemetry_settings::{Environment, Home, Settings};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
@@ -29,6 +31,7 @@ pub(crate) use routes::routes;
 const STATUS: &str = "/control/status";
 const STOP: &str = "/control/stop";
 const RELOAD: &str = "/control/reload";
+const CHAT: &str = "/control/chat";
 
 /// One `llt serve`, as it tells of itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -72,16 +75,19 @@ pub(crate) struct Told {
     pub(crate) end: Notify,
     pub(crate) reload: Notify,
     pub(crate) url: Option<String>,
+    /// [`launch_of`] the settings that its models are started with.
+    launch: String,
     started: u64,
 }
 
 impl Told {
-    pub(crate) fn new(url: Option<String>) -> Self {
+    pub(crate) fn new(url: Option<String>, settings: &Settings) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
             end: Notify::new(),
             reload: Notify::new(),
             url,
+            launch: launch_of(settings),
             started: now.unwrap_or(Duration::ZERO).as_secs(),
         }
     }

@@ -1,6 +1,6 @@
 //! What is answered at the socket.
 
-use super::{RELOAD, STATUS, STOP, Status, models};
+use super::{CHAT, RELOAD, STATUS, STOP, Status, chat, models};
 use crate::refusal::Refusal;
 use crate::{Shared, proxy};
 use axum::extract::State;
@@ -15,6 +15,7 @@ pub(crate) fn routes(shared: Arc<Shared>) -> Router {
         .route(STATUS, get(status))
         .route(STOP, post(stop))
         .route(RELOAD, post(reload))
+        .route(CHAT, post(chat::answer))
         .fallback(proxy::forward)
         .with_state(shared)
 }

@@ -3,7 +3,8 @@
 mod input;
 
 use super::Session;
-use super::answer::{self, Broken, Loaded, Writer};
+use super::answer::{self, Broken, Writer};
+use super::shared::{Answerer, Sharing};
 use crate::args::ChatArgs;
 use crate::figures;
 use crate::interrupt::{Interrupted, Interrupts};
@@ -26,10 +27,15 @@ pub(crate) fn chat(args: &ChatArgs, session: &Session) -> anyhow::Result<ExitSta
 
 async fn converse(args: &ChatArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     let mut interrupts = Interrupts::listen()?;
-    let loaded = Loaded::load(&args.model, session, &mut interrupts).await?;
+    let sharing = if args.isolated {
+        Sharing::Never
+    } else {
+        Sharing::Allowed
+    };
+    let loaded = Answerer::find(&args.model, sharing, session, &mut interrupts).await?;
     let mut input = Input::open(session)?;
     if input.is_interactive() {
-        let name = &loaded.engine.server().model().name;
+        let name = &loaded.model().name;
         session
             .printer
             .say(format!("{name} listens; /help lists the commands"));
@@ -56,7 +62,7 @@ async fn converse(args: &ChatArgs, session: &Session) -> anyhow::Result<ExitStat
 async fn turns(
     conversation: &mut Conversation,
     input: &mut Input,
-    loaded: &Loaded,
+    loaded: &Answerer,
     session: &Session,
     interrupts: &mut Interrupts,
 ) -> anyhow::Result<ExitStatus> {
@@ -81,7 +87,7 @@ async fn turns(
                 let Err(error) = turn else { continue };
                 // A refused question or a server that is being restarted ends the turn; whoever
                 // types can go on. A script must not, or its answers would not fit its questions.
-                if !input.is_interactive() || !error.is::<llamatelemetry::Error>() {
+                if !input.is_interactive() || !is_of_turn(&error) {
                     return Err(error);
                 }
                 conversation.messages.pop();
@@ -91,6 +97,11 @@ async fn turns(
             }
         }
     }
+}
+
+/// Whether only the turn has failed, and not what the conversation needs.
+fn is_of_turn(error: &anyhow::Error) -> bool {
+    error.is::<llamatelemetry::Error>() || error.is::<llamatelemetry_gateway::GatewayError>()
 }
 
 /// A line that is for us and not for the model.
@@ -155,7 +166,7 @@ impl Conversation {
     async fn turn(
         &mut self,
         line: String,
-        loaded: &Loaded,
+        loaded: &Answerer,
         session: &Session,
         interrupts: &mut Interrupts,
     ) -> anyhow::Result<()> {
@@ -167,7 +178,7 @@ impl Conversation {
             .collect();
         let printer = &session.printer;
         let mut said = String::new();
-        let asking = loaded.engine.chat_stream(&messages, &self.options);
+        let asking = loaded.chat_stream(&messages, &self.options);
         let mut answer = match interrupts.unless(asking).await {
             Ok(answer) => answer?,
             Err(Interrupted::Interrupt) => {
