@@ -26,7 +26,7 @@ use llamatelemetry_settings::ServeSettings;
 use permit::Holds;
 use queue::{Flow, Queue};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -70,10 +70,27 @@ struct Queues {
 #[derive(Debug, Default)]
 struct Model {
     queue: Queue<Waiting>,
-    /// The run that was asked for its slots.
-    asked: Option<u32>,
+    /// The runs that were asked for their slots, and what they said.
+    runs: Vec<(Weak<LiveServer>, Option<usize>)>,
     /// How long a request holds its slot, s, on average; 0: not known yet.
     pace: f64,
+}
+
+impl Model {
+    fn learn(&mut self, run: &Arc<LiveServer>, slots: usize) {
+        for (known, told) in &mut self.runs {
+            if is(known, run) {
+                *told = Some(slots);
+            }
+        }
+        let alive = self.runs.iter().filter(|(run, _)| run.strong_count() > 0);
+        let all = alive.filter_map(|(_, slots)| *slots).sum();
+        self.queue.set_slots(all);
+    }
+}
+
+fn is(known: &Weak<LiveServer>, run: &Arc<LiveServer>) -> bool {
+    std::ptr::eq(known.as_ptr(), Arc::as_ptr(run))
 }
 
 /// A request that waits.
@@ -192,23 +209,27 @@ impl Admission {
         self.shared.held.bytes()
     }
 
-    /// Asks a server for its slots, once a run.
+    /// Asks a server for its slots, once a run. Those of all runs that live are a model's slots.
     pub(crate) fn learn_slots(&self, model: &str, run: &Arc<LiveServer>) {
-        let pid = run.process().pid();
         {
             let mut queues = self.queues();
             let Some(found) = queues.of_models.get_mut(model) else {
                 return;
             };
-            if found.asked == Some(pid) {
+            let asked = found.runs.iter().any(|(known, _)| is(known, run));
+            if asked {
                 return;
             }
-            found.asked = Some(pid);
+            found.runs.retain(|(known, _)| known.strong_count() > 0);
+            found.runs.push((Arc::downgrade(run), None));
         }
         let (admission, model, run) = (self.clone(), model.to_owned(), run.clone());
         let asking = async move {
             match run.client().props().await {
-                Ok(props) => admission.set_slots(&model, props.total_slots as usize),
+                Ok(props) => admission.call(&model, |model| {
+                    let slots = usize::try_from(props.total_slots).unwrap_or(usize::MAX);
+                    model.learn(&run, slots);
+                }),
                 Err(error) => tracing::debug!(%error, model, "its slots are not known"),
             }
         };
@@ -217,7 +238,8 @@ impl Admission {
     }
 
     /// Says how many requests a model works on at a time. Without it any number is passed on.
-    pub(crate) fn set_slots(&self, model: &str, slots: usize) {
+    #[cfg(test)]
+    fn set_slots(&self, model: &str, slots: usize) {
         self.queues().of_models.entry(model.to_owned()).or_default();
         self.call(model, |model| model.queue.set_slots(slots));
     }

@@ -27,6 +27,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 /// What is asked, and of what: another model, build or way to launch it is refused.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -80,12 +81,12 @@ pub(super) async fn answer(
     Json(ask): Json<AskChat>,
 ) -> Result<Response, Refusal> {
     let name = shared.fleet.name_of(Some(&ask.model))?;
-    if ask.launch != shared.told.launch {
+    if ask.launch != shared.told.launch || shared.told.tables.contains(&name) {
         return Err(other("it is started with other settings"));
     }
     let deadline = shared.admission.deadline(&HeaderMap::new())?;
     if ask.messages.is_empty() {
-        fitting(&shared, &name, &ask).await?;
+        fitting(&shared, &name, &ask, deadline).await?;
         let mut yes = Response::new(Body::empty());
         *yes.status_mut() = StatusCode::NO_CONTENT;
         return Ok(yes);
@@ -96,7 +97,7 @@ pub(super) async fn answer(
         .admission
         .enter(&Principal::anyone(), cost, deadline)
         .await?;
-    let lease = fitting(&shared, &name, &ask).await?;
+    let lease = fitting(&shared, &name, &ask, deadline).await?;
     shared.admission.learn_slots(&name, lease.run());
     let records = &shared.records;
     let engine = InferenceEngine::over(
@@ -123,8 +124,13 @@ pub(super) async fn answer(
 }
 
 /// A lease on the model, if it is what the asker's own server would be.
-async fn fitting(shared: &Shared, name: &str, ask: &AskChat) -> Result<Lease, Refusal> {
-    let lease = shared.fleet.lease(Some(name)).await?;
+async fn fitting(
+    shared: &Shared,
+    name: &str,
+    ask: &AskChat,
+    deadline: Instant,
+) -> Result<Lease, Refusal> {
+    let lease = shared.fleet.lease(Some(name), deadline, None).await?;
     if lease.server().model().path != ask.file {
         return Err(other("it serves another file"));
     }

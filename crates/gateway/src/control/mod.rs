@@ -18,6 +18,7 @@ use llamatelemetry::server::runtime_folder;
 use llamatelemetry_settings::{Environment, Home, Settings};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -77,6 +78,8 @@ pub(crate) struct Told {
     pub(crate) url: Option<String>,
     /// [`launch_of`] the settings that its models are started with.
     launch: String,
+    /// Models that a table of their own in the config file starts in another way.
+    tables: BTreeSet<String>,
     started: u64,
 }
 
@@ -88,6 +91,7 @@ impl Told {
             reload: Notify::new(),
             url,
             launch: launch_of(settings),
+            tables: settings.serve.models.keys().cloned().collect(),
             started: now.unwrap_or(Duration::ZERO).as_secs(),
         }
     }
