@@ -18,8 +18,23 @@ impl Serving {
     fn start(llt: &Llt) -> Self {
         let ports = ["--port", "0", "--otlp-http", "0", "--otlp-grpc", "0"];
         let mut command = llt.command(&["serve", "--json"]);
-        command.args(ports).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        command.args(ports);
+        Self::spawn(command)
+    }
+
+    /// The same where no file may become larger than some tens of kilobytes.
+    fn start_without_room(llt: &Llt) -> Self {
+        // The signal of the limit is ignored, so that writing fails instead.
+        let limited = "trap '' XFSZ; ulimit -f 128 && exec \"$0\" \"$@\"";
+        let mut command = llt.home.command("/bin/sh");
+        command
+            .args(["-c", limited, env!("CARGO_BIN_EXE_llt"), "serve", "--json"])
+            .args(["--port", "0", "--otlp-http", "0", "--otlp-grpc", "0"]);
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         let stdout = child.stdout.as_mut().unwrap();
         BufReader::new(stdout).read_line(&mut line).unwrap();
@@ -215,6 +230,33 @@ fn a_kill_loses_no_answered_span() {
             );
         }
     }
+}
+
+#[test]
+fn without_room_it_refuses_and_goes_on_and_loses_nothing() {
+    const SPANS: u64 = 64;
+    let llt = Llt::new();
+    let mut serving = Serving::start_without_room(&llt);
+    let address = serving.told["otlp_http"].as_str().unwrap();
+    let mut client = post::Client::connect(address.strip_prefix("http://").unwrap());
+    let mut answered = Vec::new();
+    let mut refused = 0;
+    for number in 0..400 {
+        match client.post("/v1/traces", &spans(number * SPANS, SPANS)) {
+            Some(200) => answered.push(number),
+            Some(503) => refused += 1,
+            other => panic!("{other:?}"),
+        }
+        if refused > 2 && answered.last() == Some(&number) {
+            break;
+        }
+    }
+    assert!(refused > 0 && answered.len() > 2, "{refused} {answered:?}");
+    serving.kill();
+    let exported = llt.run(&["trace", "export"]).stdout;
+    let held: Vec<&str> = exported.split("\"spanId\":\"").skip(1).collect();
+    let wanted = answered.len() * usize::try_from(SPANS).unwrap();
+    assert_eq!(held.len(), wanted, "refused ones left nothing");
 }
 
 #[test]

@@ -143,5 +143,8 @@ mod tests {
         let uri = Uri::from_static("/");
         assert!(hosts.check(Version::HTTP_11, &uri, &none).is_err());
         assert!(hosts.check(Version::HTTP_10, &uri, &none).is_ok());
+        let over_http2 = |uri| hosts.check(Version::HTTP_2, &Uri::from_static(uri), &none);
+        assert!(over_http2("http://localhost/").is_ok());
+        assert!(over_http2("http://evil.example/").is_err() && over_http2("/").is_err());
     }
 }

@@ -25,6 +25,13 @@ pub(super) struct StatusDocument {
 #[derive(Debug, Serialize)]
 struct Model {
     name: String,
+    state: &'static str,
+    in_flight: usize,
+    waiting: usize,
+    memory_bytes: Option<u64>,
+    pinned: bool,
+    /// Until it is unloaded if nobody asks it.
+    expires_seconds: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -39,9 +46,14 @@ pub(super) struct StoreDocument {
 }
 
 pub(super) async fn status(State(shared): State<Arc<Shared>>) -> Json<StatusDocument> {
-    let names = shared.fleet.names();
-    let models = names.iter().map(|name| Model {
-        name: (*name).to_string(),
+    let models = shared.fleet.models().into_iter().map(|model| Model {
+        state: model.state.name(),
+        name: model.name,
+        in_flight: model.in_flight,
+        waiting: model.waiting,
+        memory_bytes: model.memory_bytes,
+        pinned: model.pinned,
+        expires_seconds: model.expires_s,
     });
     Json(StatusDocument {
         schema_version: SCHEMA_VERSION,
