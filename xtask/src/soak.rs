@@ -4,10 +4,38 @@ use crate::project::{Project, output, run as finish};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
+/// One long run: a test that goes on for as long as a variable says.
+struct Soak {
+    name: &'static str,
+    package: &'static str,
+    test: &'static str,
+    /// The variable that tells it how long to go on.
+    seconds: &'static str,
+    /// The variable that tells it where to write what it measured.
+    report: &'static str,
+}
+
+const SOAKS: &[Soak] = &[
+    Soak {
+        name: "store",
+        package: "llamatelemetry-store",
+        test: "soak::two_writers_and_a_reader_agree_for_a_while",
+        seconds: "STORE_SOAK_SECONDS",
+        report: "STORE_SOAK_REPORT",
+    },
+    Soak {
+        name: "chaos",
+        package: "llamatelemetry-gateway",
+        test: "chaos::every_request_ends_in_a_right_answer_or_a_clean_error",
+        seconds: "LLAMATELEMETRY_TEST_SOAK_SECONDS",
+        report: "LLAMATELEMETRY_TEST_SOAK_RESULT",
+    },
+];
+
 /// Which run, and for how long.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The run: store
+    /// The run: store, chaos
     name: String,
     /// How long, in seconds
     #[arg(long, default_value_t = 600)]
@@ -16,21 +44,27 @@ pub(crate) struct Arguments {
 
 /// Runs it; what was measured is written beside the other results, with the commit.
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<()> {
-    if arguments.name != "store" {
-        bail!("there is no long run {}; there is store", arguments.name);
-    }
-    let report = project.root.join("docs/measured/store-soak.json");
-    let scratch = project.target.join("store-soak.json");
-    let test = "soak::two_writers_and_a_reader_agree_for_a_while";
-    let mut command = project.cargo(["test", "--release", "--package", "llamatelemetry-store"]);
+    let Some(soak) = SOAKS.iter().find(|soak| soak.name == arguments.name) else {
+        let names: Vec<&str> = SOAKS.iter().map(|soak| soak.name).collect();
+        bail!(
+            "there is no long run {}; there is {}",
+            arguments.name,
+            names.join(", ")
+        );
+    };
+    let name = soak.name;
+    let file = format!("{name}-soak.json");
+    let report = project.root.join("docs/measured").join(&file);
+    let scratch = project.target.join(&file);
+    let mut command = project.cargo(["test", "--release", "--package", soak.package]);
     command
-        .args(["--test", "it", "--", test, "--exact"])
-        .env("STORE_SOAK_SECONDS", arguments.seconds.to_string())
-        .env("STORE_SOAK_REPORT", &scratch);
+        .args(["--test", "it", "--", soak.test, "--exact"])
+        .env(soak.seconds, arguments.seconds.to_string())
+        .env(soak.report, &scratch);
     finish(&mut command)?;
     let mut measured: Value = serde_json::from_slice(&std::fs::read(&scratch)?)?;
     let commit = output(project.command("git").args(["rev-parse", "HEAD"]))?;
-    let command = format!("cargo xtask soak store --seconds {}", arguments.seconds);
+    let command = format!("cargo xtask soak {name} --seconds {}", arguments.seconds);
     let fields = measured.as_object_mut().context("an object was written")?;
     fields.insert("command".to_owned(), command.into());
     fields.insert(

@@ -156,11 +156,17 @@ async fn pass_on(
         body: whole.clone(),
     };
     let request = passed(head, whole, &seat, exchange.as_ref());
-    match (seat.client().pool().send(request).await, seat) {
-        (Ok(sent), seat) => {
+    let outcome = seat.client().pool().send(request).await;
+    match (outcome, seat) {
+        (Ok(answered), seat) => {
             let watch = exchange.zip(clock);
-            let watch = watch.map(|(exchange, clock)| Watch::new(exchange, permit, clock, &sent));
-            let again = Again { sent, seat, watch };
+            let watch =
+                watch.map(|(exchange, clock)| Watch::new(exchange, permit, clock, &answered));
+            let again = Again {
+                sent: answered,
+                seat,
+                watch,
+            };
             answer(again, asked, takes_trailers, Some(replay)).await
         }
         (Err(error), Seat::Ours(lease)) if error.is_disconnect() => {

@@ -47,11 +47,16 @@ impl Replay {
         let clock = exchange.as_mut().map(|exchange| seat.begin(exchange));
         let request = passed(self.head, self.body, &seat, exchange.as_ref());
         match seat.client().pool().send(request).await {
-            Ok(sent) => {
+            Ok(answer) => {
                 let watched = exchange.zip(clock).zip(permit);
-                let watch = watched
-                    .map(|((exchange, clock), permit)| Watch::new(exchange, permit, clock, &sent));
-                Ok(Again { sent, seat, watch })
+                let watch = watched.map(|((exchange, clock), permit)| {
+                    Watch::new(exchange, permit, clock, &answer)
+                });
+                Ok(Again {
+                    sent: answer,
+                    seat,
+                    watch,
+                })
             }
             Err(error) => Err(broken(error, exchange, &seat).await),
         }

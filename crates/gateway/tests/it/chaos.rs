@@ -5,7 +5,10 @@
 use crate::letters::{Kept, add_model, client, expected, models, question, settings, start};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
+use llamatelemetry::setup_telemetry;
 use llamatelemetry_record::What;
+use llamatelemetry_telemetry::recorded::{Recorded, figures};
+use llamatelemetry_testbed as testbed;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -30,6 +33,9 @@ const DEADLINE: Duration = Duration::from_secs(15);
 const HANG: Duration = Duration::from_secs(45);
 /// The memory of this program, clients and gateway together, may grow by so much.
 const GROWTH: u64 = 24 << 20;
+
+/// Requests of the quiet run: one for each letter.
+const QUIET: usize = 26;
 
 /// How one request ended, as its client saw it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,7 +67,9 @@ async fn every_request_ends_in_a_right_answer_or_a_clean_error() {
     settings.server.context = Some(8192);
     settings.serve.stall_limit = Duration::from_secs(2);
     settings.serve.deadline = DEADLINE;
-    let sink = Arc::new(Kept::default());
+    let home = testbed::scratch_home();
+    let telemetry = setup_telemetry(&home.settings(), Box::new(std::io::sink())).unwrap();
+    let sink = Arc::new(Kept::before(telemetry.sink()));
     let gateway = start(settings, &sink).await;
     let address = gateway.address();
     // A quiet run: the answers to compare with.
@@ -74,7 +82,8 @@ async fn every_request_ends_in_a_right_answer_or_a_clean_error() {
     for number in 0..CLIENTS {
         asking.spawn(ask_until(address, number, end));
     }
-    let beating = tokio::spawn(beat_until(client(&gateway), end));
+    let mut beating = JoinSet::new();
+    beating.spawn(beat_until(client(&gateway), end));
     let settled = async {
         // By then every path has been taken and caches are full.
         tokio::time::sleep(length / 3).await;
@@ -91,10 +100,10 @@ async fn every_request_ends_in_a_right_answer_or_a_clean_error() {
             slowest = slowest.max(asked.took);
         }
     }
-    let blows = beating.await.unwrap();
+    let blows = beating.join_next().await.unwrap().unwrap();
     let after = resident();
     let total: u64 = outcomes.values().sum();
-    let records = sink.await_records(26 + ids.len()).await;
+    let records = sink.await_records(QUIET + ids.len()).await;
     let failed = records.iter().filter(|record| record.failure.is_some());
     let failed = failed.count() as u64;
     let right = outcomes.get(&Outcome::Right).copied().unwrap_or(0);
@@ -102,6 +111,12 @@ async fn every_request_ends_in_a_right_answer_or_a_clean_error() {
     let restarts = sink.happenings().into_iter();
     let restarts = restarts.filter(|what| matches!(what.what, What::Restart { .. }));
     let restarts = restarts.count();
+    gateway.drain(Duration::from_secs(10)).await;
+    let lost = telemetry.shutdown(Duration::from_secs(10));
+    let mut store = Recorded::open(&home.home().store()).unwrap();
+    let stored = figures(&store.totals(None).unwrap());
+    let stored_requests: u64 = stored.iter().map(|figures| figures.requests).sum();
+    let stored_errors: u64 = stored.iter().map(|figures| figures.errors).sum();
     let result = json!({
         "seconds": length.as_secs(),
         "clients": CLIENTS,
@@ -112,8 +127,10 @@ async fn every_request_ends_in_a_right_answer_or_a_clean_error() {
             .collect::<serde_json::Map<_, _>>(),
         "restarts": restarts,
         "sent_again": resent,
-        "records": records.len() - 26,
+        "records": records.len() - QUIET,
         "failed_records": failed,
+        "stored": stored_requests - QUIET as u64,
+        "stored_failed": stored_errors,
         "slowest_ms": u64::try_from(slowest.as_millis()).unwrap(),
         "memory_bytes": { "after_a_third": before, "at_the_end": after },
     });
@@ -127,6 +144,9 @@ async fn every_request_ends_in_a_right_answer_or_a_clean_error() {
         "{text}"
     );
     assert_eq!(failed, total - right, "{text}");
+    assert!(lost.is_none(), "{}", lost.unwrap());
+    assert_eq!(stored_requests, total + QUIET as u64, "{text}");
+    assert_eq!(stored_errors, failed, "{text}");
     assert!(right * 2 > total, "most requests are answered: {text}");
     assert!(slowest < HANG, "{text}");
     assert!(restarts as u64 >= struck / 4, "{text}");
@@ -137,7 +157,6 @@ async fn every_request_ends_in_a_right_answer_or_a_clean_error() {
             assert!(!failure.kind.is_empty() && !failure.message.is_empty());
         }
     }
-    gateway.drain(Duration::from_secs(10)).await;
 }
 
 fn variable(name: &str) -> Option<String> {
@@ -212,7 +231,8 @@ async fn request(
     let socket = TcpStream::connect(address).await?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(socket)).await?;
-    let driver = tokio::spawn(connection);
+    let mut driver = JoinSet::new();
+    driver.spawn(connection);
     let body = question("letters-3", after, tokens, stream).to_string();
     let request = http::Request::post("/v1/completions")
         .header("host", "localhost")
@@ -222,7 +242,7 @@ async fn request(
     let status = response.status();
     let id = response.headers()["x-request-id"].to_str()?.to_owned();
     let body = response.into_body().collect().await?.to_bytes();
-    driver.abort();
+    drop(driver);
     if !status.is_success() {
         let error: Value = serde_json::from_slice(&body)?;
         anyhow::ensure!(error["error"]["message"].is_string(), "{error}");

@@ -4,31 +4,52 @@ use llamatelemetry::{LoadOptions, RequestRecord, Sink};
 use llamatelemetry_api::{Address, Client};
 use llamatelemetry_gateway::{Gateway, ServePlan};
 use llamatelemetry_gguf::letters_model;
-use llamatelemetry_record::Happening;
+use llamatelemetry_record::{Happening, LiveRequest};
 use llamatelemetry_settings::{ServedModel, Settings};
 use llamatelemetry_testbed as testbed;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-/// Keeps everything that a sink gets.
+/// Keeps everything that a sink gets, and hands it on.
 #[derive(Default)]
 pub(crate) struct Kept {
     records: Mutex<Vec<Arc<RequestRecord>>>,
     happenings: Mutex<Vec<Happening>>,
+    next: Option<Arc<dyn Sink>>,
 }
 
 impl Sink for Kept {
     fn record(&self, record: Arc<RequestRecord>) {
-        self.records.lock().unwrap().push(record);
+        self.records.lock().unwrap().push(record.clone());
+        if let Some(next) = &self.next {
+            next.record(record);
+        }
     }
 
     fn happened(&self, happening: Happening) {
-        self.happenings.lock().unwrap().push(happening);
+        self.happenings.lock().unwrap().push(happening.clone());
+        if let Some(next) = &self.next {
+            next.happened(happening);
+        }
+    }
+
+    fn started(&self, live: &Arc<LiveRequest>) {
+        if let Some(next) = &self.next {
+            next.started(live);
+        }
     }
 }
 
 impl Kept {
+    /// Hands everything on to this one.
+    pub(crate) fn before(next: Arc<dyn Sink>) -> Self {
+        Self {
+            next: Some(next),
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn records(&self) -> Vec<Arc<RequestRecord>> {
         self.records.lock().unwrap().clone()
     }

@@ -67,7 +67,7 @@ fn kill(replica: &Replica, run: &LiveServer, fault: Fault) {
     match fault {
         Fault::Stalled => tracing::warn!(pid, model, "llama-server makes no progress: killing it"),
         Fault::Unreachable => {
-            tracing::warn!(pid, model, "llama-server's socket is gone: killing it")
+            tracing::warn!(pid, model, "llama-server's socket is gone: killing it");
         }
     }
     run.process().kill_for(fault);

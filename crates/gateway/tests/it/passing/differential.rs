@@ -76,8 +76,6 @@ const REQUESTS: &[Asked] = &[
     get("/health"),
     get("/v1/health"),
     get("/props"),
-    get("/v1/models"),
-    get("/models"),
     get("/slots"),
     get("/lora-adapters"),
     post(
