@@ -133,9 +133,9 @@ impl Gateway {
         let door = Door::open(listener, route::routes(shared.clone()), manners)?;
         Ok(Self {
             door,
-            control,
             receiver,
             tls,
+            control,
             shared,
         })
     }

@@ -116,9 +116,10 @@ fn a_key_counts_from_the_moment_it_is_made() {
 fn settings_are_read_anew_when_it_is_told() {
     let llt = Llt::new();
     let host = "Host: llm.example\r\n";
-    let serving = Serving::start(&llt, &[]);
+    let mut serving = Serving::start(&llt, &[]);
+    let address = serving.address.clone();
     let status = || {
-        let mut stream = serving.connect();
+        let mut stream = TcpStream::connect(&address).unwrap();
         let request = format!("GET /props HTTP/1.1\r\n{host}Connection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
@@ -132,7 +133,12 @@ fn settings_are_read_anew_when_it_is_told() {
     // What is wrong is told, and the old settings stay.
     llt.file("home/config.toml", "[serve]\nhosts = 7\n");
     signal(serving.child.id(), "-HUP");
-    llt.run(&["stop"]);
+    let stderr = serving.child.stderr.take().unwrap();
+    let told = BufReader::new(stderr)
+        .lines()
+        .map(Result::unwrap)
+        .find(|line| line.contains("the old settings stay"));
+    assert!(told.is_some_and(|line| line.contains("serve.hosts")));
     assert_ne!(status(), "403");
 }
 

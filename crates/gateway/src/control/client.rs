@@ -4,7 +4,7 @@ use super::{AskChat, CHAT, RELOAD, STATUS, STOP, Status, sockets};
 use crate::GatewayError;
 use bytes::{Bytes, BytesMut};
 use http::{Method, Request, StatusCode, header};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
@@ -151,7 +151,7 @@ impl Running {
         }
         let body = response.into_body();
         if !status.is_success() {
-            let told = body.collect().await.map(|body| body.to_bytes());
+            let told = body.collect().await.map(Collected::to_bytes);
             let told = told.unwrap_or_default();
             let said = serde_json::from_slice::<Value>(&told).ok();
             let said = said.and_then(|said| Some(said["error"]["message"].as_str()?.to_owned()));

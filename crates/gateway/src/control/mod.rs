@@ -133,7 +133,8 @@ fn sockets(home: &Home, environment: &Environment) -> Result<Vec<PathBuf>, Gatew
     let prefix = prefix(home);
     let is_of_home = |path: &Path| {
         let name = path.file_name().and_then(|name| name.to_str());
-        name.is_some_and(|name| name.starts_with(&prefix) && name.ends_with(".sock"))
+        path.extension().is_some_and(|kind| kind == "sock")
+            && name.is_some_and(|name| name.starts_with(&prefix))
     };
     let mut found: Vec<PathBuf> = std::fs::read_dir(&folder)
         .map_err(|source| GatewayError::Socket {

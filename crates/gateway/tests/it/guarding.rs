@@ -211,3 +211,55 @@ async fn the_public_is_let_in_only_by_a_key() {
         "{open:?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_has_its_models_and_its_limits() {
+    let (_home, mut settings) = settings();
+    settings.runtime.server_path = Some(testbed::runtime().server);
+    settings.server.context = Some(512);
+    let keys = KeyFile::of(&settings.home);
+    let add = |name: &str, models: &[&str], requests| {
+        let added = keys.add(NewKey {
+            name: name.into(),
+            models: models.iter().map(ToString::to_string).collect(),
+            requests_per_minute: requests,
+            ..NewKey::default()
+        });
+        added.unwrap().1.expose().to_owned()
+    };
+    let (elsewhere, once) = (
+        add("elsewhere", &["other"], None),
+        add("once", &[], Some(1)),
+    );
+    let gateway = Gateway::start(ServePlan {
+        models: vec![testbed::smollm2().path.display().to_string()],
+        options: LoadOptions::new(settings.clone()),
+        telemetry: None,
+    })
+    .await
+    .unwrap();
+    let address = gateway.address();
+    let ask = |path: &str, key: &str| {
+        let body =
+            r#"{"model":"other","max_tokens":1,"messages":[{"role":"user","content":"Hi"}]}"#;
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: {address}\r\nx-api-key: {key}\r\n\
+             Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        send(address, &request)
+    };
+    // The name that the client uses changes nothing: what would answer is not its model.
+    let refused = ask("/v1/messages", &elsewhere);
+    assert_eq!(refused.status, 403, "{refused:?}");
+    assert!(
+        refused.body.starts_with(r#"{"type":"error""#),
+        "{refused:?}"
+    );
+    assert_eq!(ask("/v1/chat/completions", &once).status, 200);
+    let limited = ask("/v1/chat/completions", &once);
+    assert_eq!(limited.status, 429, "{limited:?}");
+    let pause: u64 = limited.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=60).contains(&pause), "{pause}");
+    gateway.drain(Duration::from_secs(10)).await;
+}
