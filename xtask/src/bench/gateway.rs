@@ -38,14 +38,13 @@ const LITELLM: &str = "LiteLLM proxy";
 const PEER: Packages = Packages {
     folder: "litellm",
     requirements: "litellm.txt",
-    constraints: None,
+    constraints: Some("litellm-constraints.txt"),
     module: "litellm",
 };
 
 pub(super) fn run(project: &Project) -> Result<Vec<Row>> {
     finish(&mut Prepared::command(project)?)?;
     let prepared = Prepared::read(project)?;
-    finish(&mut project.cargo(["build", "--release", "--package", "llamatelemetry-cli"]))?;
     finish(&mut project.cargo([
         "build",
         "--release",
@@ -57,7 +56,6 @@ pub(super) fn run(project: &Project) -> Result<Vec<Row>> {
     let bench = Bench {
         project,
         program: project.target.join("release/examples/gateway_bench"),
-        gateway: project.target.join("release/llt"),
         folder: project.testbed().join("bench-gateway"),
     };
     bench.clear()?;
@@ -70,7 +68,6 @@ pub(super) fn run(project: &Project) -> Result<Vec<Row>> {
 struct Bench<'a> {
     project: &'a Project,
     program: PathBuf,
-    gateway: PathBuf,
     folder: PathBuf,
 }
 
@@ -108,10 +105,9 @@ impl Bench<'_> {
     fn beside_proxies(&self) -> Result<Vec<Row>> {
         let stub = self.start("stub", &[])?;
         let bare = self.start("bare", &[&stub.address])?;
-        let upstream = format!("http://{}", stub.address);
-        let closed = self.gateway(&upstream, "closed", false)?;
-        let open = self.gateway(&upstream, "open", true)?;
-        let litellm = self.litellm(&upstream);
+        let closed = self.gateway(&stub.address, "closed", false)?;
+        let open = self.gateway(&stub.address, "open", true)?;
+        let litellm = self.litellm(&format!("http://{}", stub.address));
         if let Err(error) = &litellm {
             println!("without {LITELLM}: {error:#}");
         }
@@ -203,7 +199,7 @@ impl Bench<'_> {
             .stderr(Stdio::null());
         let mut model = Server::start(&mut command, address)?;
         model.wait_until_it_answers("/health")?;
-        let gateway = self.gateway(&format!("http://{}", model.address), "model", false)?;
+        let gateway = self.gateway(&model.address, "model", false)?;
         let (mut ours, mut theirs) = (Figures::default(), Figures::default());
         for _ in 0..RUNS {
             for (server, figures) in [(&model, &mut theirs), (&gateway, &mut ours)] {
@@ -218,29 +214,24 @@ impl Bench<'_> {
     fn start(&self, what: &str, arguments: &[&str]) -> Result<Server> {
         let mut command = self.project.command(&self.program);
         command.arg(what).args(arguments);
+        Self::told(&mut command)
+    }
+
+    /// A server that tells its address on its first line.
+    fn told(command: &mut Command) -> Result<Server> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut server = Server::start(&mut command, String::new())?;
+        let mut server = Server::start(command, String::new())?;
         server.address = server.first_line()?.trim().to_owned();
         Ok(server)
     }
 
     fn gateway(&self, upstream: &str, name: &str, stores: bool) -> Result<Server> {
-        let mut command = self.project.command(&self.gateway);
+        let mut command = self.project.command(&self.program);
         command
-            .args(["serve", "--json", "--upstream", upstream])
-            .args(["--port", "0", "--otlp-grpc", "0", "--otlp-http", "0"])
+            .args(["gateway", upstream])
             .env("LLAMATELEMETRY_HOME", self.folder.join(name))
-            .env("LLAMATELEMETRY_STORE", stores.to_string())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
-        let mut server = Server::start(&mut command, String::new())?;
-        let told: Value = serde_json::from_str(&server.first_line()?)?;
-        let url = told["url"]
-            .as_str()
-            .context("the gateway tells its address")?;
-        server.address = url.trim_start_matches("http://").to_owned();
-        Ok(server)
+            .env("LLAMATELEMETRY_STORE", stores.to_string());
+        Self::told(&mut command)
     }
 
     fn litellm(&self, upstream: &str) -> Result<Server> {

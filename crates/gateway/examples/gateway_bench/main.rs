@@ -3,6 +3,7 @@
 //! ```text
 //! gateway_bench stub                              prints its address, answers until its input ends
 //! gateway_bench bare SERVER                       the same, as a proxy that does nothing else
+//! gateway_bench gateway SERVER                    the same, as our gateway
 //! gateway_bench requests ADDRESS CLIENTS REQUESTS whole answers, one after the other
 //! gateway_bench streams ADDRESS CLIENTS SECONDS   streams of 50 frames a second
 //! gateway_bench tokens ADDRESS TOKENS             one answer of a real model
@@ -13,6 +14,7 @@
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
 mod bare;
+mod gateway;
 mod load;
 mod stub;
 
@@ -36,6 +38,7 @@ fn main() -> Result<()> {
                 let run = move |listener| bare::run(listener, server);
                 serve(run, listener().await?).await
             }
+            ["gateway", server] => gateway::run(server).await,
             ["requests", address, clients, requests] => {
                 let figures = load::requests(address.parse()?, clients.parse()?, requests.parse()?);
                 println!("{}", figures.await?);
