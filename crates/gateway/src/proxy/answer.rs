@@ -152,6 +152,8 @@ impl Answer {
                         Poll::Ready(self.look_for_end())
                     }
                     None => Poll::Ready(self.end()),
+                    // The server died after its last word: nothing is missing.
+                    Some(Err(_)) if self.said_all() => Poll::Ready(self.end()),
                     Some(Err(error)) => {
                         self.break_off(error);
                         self.poll_upstream(context)
@@ -184,6 +186,11 @@ impl Answer {
             State::Passing(upstream) if upstream.body.is_end_stream() => self.end(),
             _ => Step::More,
         }
+    }
+
+    /// Whether a stream has come to its own end.
+    fn said_all(&self) -> bool {
+        self.torn.is_some() && self.watch.as_ref().is_some_and(Watch::said_all)
     }
 
     /// The answer is whole: the connection is kept, the record is left.

@@ -9,7 +9,7 @@ use llamatelemetry::{ApiError, End, Exchange};
 use llamatelemetry_api::ServerComplaint;
 use llamatelemetry_api::transport::Sent;
 use llamatelemetry_record::{
-    Delivery, Failure, FinishReason, Message, Observed, PhaseClock, StreamScanner,
+    Delivery, Endpoint, Failure, FinishReason, Message, Observed, PhaseClock, StreamScanner,
 };
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -21,6 +21,12 @@ const LAUNCH_LINE_PATIENCE: Duration = Duration::from_millis(50);
 /// long.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(3);
 
+/// How streams in OpenAI's form end, after the event that says why they do.
+const CLOSING: &[u8; 8] = b"[DONE]\n\n";
+
+/// The same in Anthropic's: `{"type":"message_stop"}`.
+const STOPPING: &[u8; 8] = b"stop\"}\n\n";
+
 /// One recorded exchange. Dropped before the answer's end, it leaves the record of a request whose
 /// client went away.
 pub(super) struct Watch {
@@ -28,6 +34,8 @@ pub(super) struct Watch {
     open: Option<Open>,
     delivery: Delivery,
     status: u16,
+    /// The last bytes that passed by.
+    tail: [u8; CLOSING.len()],
 }
 
 struct Open {
@@ -65,6 +73,7 @@ impl Watch {
             }),
             delivery,
             status,
+            tail: [0; CLOSING.len()],
         }
     }
 
@@ -78,6 +87,10 @@ impl Watch {
     /// A piece of the body passes by. Returns how many deltas it brought.
     pub(super) fn piece(&mut self, bytes: &[u8]) -> u64 {
         let Some(open) = &mut self.open else { return 0 };
+        for byte in &bytes[bytes.len().saturating_sub(CLOSING.len())..] {
+            self.tail.rotate_left(1);
+            self.tail[CLOSING.len() - 1] = *byte;
+        }
         let before = open.scanner.deltas();
         open.scanner.push(bytes, Instant::now());
         if let Some(output) = &mut open.output {
@@ -106,6 +119,20 @@ impl Watch {
         };
         Ended(Some((exchange, end))).leave();
         timings
+    }
+
+    /// Whether the stream has told its end.
+    pub(super) fn said_all(&self) -> bool {
+        let open = self.open.as_ref();
+        open.is_some_and(|open| {
+            let endpoint = open.exchange.endpoint();
+            let closed = match endpoint {
+                Endpoint::ChatCompletions | Endpoint::Completions => self.tail == *CLOSING,
+                Endpoint::Messages => self.tail == *STOPPING,
+                _ => true,
+            };
+            closed && open.scanner.finished()
+        })
     }
 
     /// The request is to be sent again: its record goes on. `None` if it was left.
