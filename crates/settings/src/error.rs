@@ -90,13 +90,13 @@ pub enum SettingsError {
     #[error("`{key}` of the model `{model}` must be {expected}, not `{found}`: {path}:{line}")]
     ModelValue {
         /// The model.
-        model: String,
+        model: Box<str>,
         /// The key in its table.
         key: &'static str,
         /// What it can be.
         expected: &'static str,
         /// What it was.
-        found: String,
+        found: Box<str>,
         /// The file.
         path: PathBuf,
         /// The line, counted from 1.

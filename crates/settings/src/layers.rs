@@ -364,10 +364,10 @@ impl Layers {
             };
             if !(field.set)(&mut model, value.get_ref(), at) {
                 return Err(SettingsError::ModelValue {
-                    model: name,
+                    model: name.into(),
                     key: field.key,
                     expected: (field.expected)(),
-                    found: file.text_of(&value),
+                    found: file.text_of(&value).into(),
                     path: file.path.clone(),
                     line,
                 });

@@ -221,7 +221,8 @@ impl Bench<'_> {
     fn told(command: &mut Command) -> Result<Server> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut server = Server::start(command, String::new())?;
-        server.address = server.first_line()?.trim().to_owned();
+        let line = server.first_line()?;
+        line.trim().clone_into(&mut server.address);
         Ok(server)
     }
 

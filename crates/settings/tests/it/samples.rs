@@ -38,7 +38,12 @@ fn of_serve(key: &str) -> Option<[Sample; 3]> {
         "serve.socket" | "serve.api_key_file" | "serve.tls_certificate" | "serve.tls_key" => {
             [text("/a", "'/a'"), text("/b", "'/b'"), text("/c", "'/c'")]
         }
-        "serve.body_limit" | "serve.body_memory" => [
+        "serve.otlp_body_limit" => [
+            sample("1024", "1024", "1KiB"),
+            sample("2048 KiB", "'2 MiB'", "2MiB"),
+            sample("64MiB", "67108864", "64MiB"),
+        ],
+        "serve.body_limit" | "serve.body_memory" | "serve.memory_budget" => [
             sample("0", "0", "0B"),
             sample("2048 KiB", "'2 MiB'", "2MiB"),
             sample("1GiB", "1073741824", "1GiB"),
@@ -48,7 +53,11 @@ fn of_serve(key: &str) -> Option<[Sample; 3]> {
             sample("0", "false", "false"),
             sample("on", "true", "true"),
         ],
-        "serve.deadline" | "serve.patience" | "serve.drain" => [
+        "serve.deadline"
+        | "serve.drain"
+        | "serve.patience"
+        | "serve.stall_limit"
+        | "serve.wait_for_load" => [
             sample("1", "1", "1s"),
             text("2s", "'2s'"),
             sample("3000 ms", "3.0", "3s"),
@@ -94,15 +103,10 @@ pub(crate) fn samples(key: &str) -> [Sample; 3] {
             text("mlflow", "'mlflow'"),
             text("wandb", "'wandb'"),
         ],
-        "serve.memory_budget" | "telemetry.spool_limit" | "telemetry.store_limit" => [
+        "telemetry.spool_limit" | "telemetry.store_limit" => [
             sample("0", "0", "0B"),
             sample("2048 KiB", "'2 MiB'", "2MiB"),
             sample("1GiB", "1073741824", "1GiB"),
-        ],
-        "serve.otlp_body_limit" => [
-            sample("1024", "1024", "1KiB"),
-            sample("2048 KiB", "'2 MiB'", "2MiB"),
-            sample("64MiB", "67108864", "64MiB"),
         ],
         "telemetry.log_level" => [
             text("trace", "'trace'"),
@@ -119,8 +123,6 @@ pub(crate) fn samples(key: &str) -> [Sample; 3] {
             sample("on", "true", "true"),
         ],
         "network.give_up_after"
-        | "serve.stall_limit"
-        | "serve.wait_for_load"
         | "server.start_timeout"
         | "telemetry.store_age" => [
             sample("1", "1", "1s"),

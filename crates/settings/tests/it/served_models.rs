@@ -55,7 +55,7 @@ fn mistakes_are_told_with_their_line() {
     let wrong = resolved("[serve.models.a]\nreplicas = 0\n").unwrap_err();
     assert!(
         matches!(&wrong, SettingsError::ModelValue { model, key: "replicas", line: 2, .. }
-            if model == "a"),
+            if &**model == "a"),
         "{wrong:?}"
     );
     assert!(matches!(
