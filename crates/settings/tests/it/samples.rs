@@ -122,9 +122,7 @@ pub(crate) fn samples(key: &str) -> [Sample; 3] {
             sample("0", "false", "false"),
             sample("on", "true", "true"),
         ],
-        "network.give_up_after"
-        | "server.start_timeout"
-        | "telemetry.store_age" => [
+        "network.give_up_after" | "server.start_timeout" | "telemetry.store_age" => [
             sample("1", "1", "1s"),
             text("2s", "'2s'"),
             sample("3000 ms", "3.0", "3s"),
