@@ -1,7 +1,7 @@
 //! A server that we did not start: `llt serve --upstream URL`.
 
 use crate::GatewayError;
-use http::uri::{PathAndQuery, Uri};
+use http::uri::{InvalidUri, PathAndQuery, Uri};
 use http::{HeaderMap, HeaderValue, header};
 use llamatelemetry_api::{Address, Client};
 
@@ -22,13 +22,15 @@ impl Upstream {
             url: url.to_owned(),
             reason: reason.to_owned(),
         };
-        let uri: Uri = url.parse().map_err(|_| wrong("it is no URL"))?;
+        let uri: Uri = url
+            .parse()
+            .map_err(|error: InvalidUri| wrong(&error.to_string()))?;
         if uri.scheme_str() != Some("http") {
             return Err(wrong("only http:// is spoken to other servers"));
         }
         let authority = uri.authority().ok_or_else(|| wrong("it names no host"))?;
         let host = HeaderValue::from_str(authority.as_str());
-        let host = host.map_err(|_| wrong("its host is no host"))?;
+        let host = host.map_err(|error| wrong(&error.to_string()))?;
         let name = authority.host().trim_matches(['[', ']']);
         let port = authority.port_u16().unwrap_or(80);
         let mut found = tokio::net::lookup_host((name, port))

@@ -83,13 +83,13 @@ impl Body for Frames {
         };
         ready!(self.pace.poll_tick(context));
         self.left = left;
-        let (reason, content) = if left == 0 {
+        let (reason, said) = if left == 0 {
             ("\"stop\"", "")
         } else {
             ("null", " token")
         };
         let event = format!(
-            r#"data: {{"choices":[{{"finish_reason":{reason},"index":0,"delta":{{"content":"{content}"}}}}],"created":1763800000,"id":"chatcmpl-0123456789abcdefghijklmnopqrstuv","model":"stub","system_fingerprint":"b11434","object":"chat.completion.chunk","sent":{}}}"#,
+            r#"data: {{"choices":[{{"finish_reason":{reason},"index":0,"delta":{{"content":"{said}"}}}}],"created":1763800000,"id":"chatcmpl-0123456789abcdefghijklmnopqrstuv","model":"stub","system_fingerprint":"b11434","object":"chat.completion.chunk","sent":{}}}"#,
             now()
         );
         Poll::Ready(Some(Ok(Frame::data(Bytes::from(event + "\n\n")))))

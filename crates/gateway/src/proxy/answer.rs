@@ -175,7 +175,7 @@ impl Answer {
             self.replay = None;
         }
         match &mut self.torn {
-            Some(torn) => torn.push(bytes, &mut self.ready),
+            Some(torn) => torn.push(&bytes, &mut self.ready),
             None => self.ready.push_back(Frame::data(bytes)),
         }
     }
@@ -212,8 +212,9 @@ impl Answer {
 
     /// After the body, beside what the server itself may have sent there.
     fn push_trailer(&mut self, timings: &Timings) {
-        let of_server = self.ready.pop_back_if(|frame| frame.is_trailers());
-        let of_server = of_server.and_then(|frame| frame.into_trailers().ok());
+        let last = self.ready.back().is_some_and(Frame::is_trailers);
+        let last = last.then(|| self.ready.pop_back()).flatten();
+        let of_server = last.and_then(|frame| frame.into_trailers().ok());
         let mut trailers = of_server.unwrap_or_default();
         timings.state(&mut trailers);
         self.ready.push_back(Frame::trailers(trailers));

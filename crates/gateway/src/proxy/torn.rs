@@ -16,15 +16,15 @@ pub(super) struct Torn {
 
 impl Torn {
     /// Hands on what ends with the end of an event.
-    pub(super) fn push(&mut self, bytes: Bytes, ready: &mut VecDeque<Frame<Bytes>>) {
+    pub(super) fn push(&mut self, bytes: &Bytes, ready: &mut VecDeque<Frame<Bytes>>) {
         if self.held.is_empty() {
-            let whole = whole_events(&bytes);
+            let whole = whole_events(bytes);
             if whole > 0 {
                 ready.push_back(Frame::data(bytes.slice(..whole)));
             }
             self.held.extend_from_slice(&bytes[whole..]);
         } else {
-            self.held.extend_from_slice(&bytes);
+            self.held.extend_from_slice(bytes);
             let whole = whole_events(&self.held);
             if whole > 0 {
                 ready.push_back(Frame::data(self.held.split_to(whole).freeze()));
@@ -62,7 +62,7 @@ mod tests {
     fn passed(pieces: &[&'static [u8]]) -> Vec<Bytes> {
         let (mut torn, mut ready) = (Torn::default(), VecDeque::new());
         for piece in pieces {
-            torn.push(Bytes::from_static(piece), &mut ready);
+            torn.push(&Bytes::from_static(piece), &mut ready);
         }
         ready
             .into_iter()
@@ -86,11 +86,11 @@ mod tests {
     #[test]
     fn nothing_is_lost_or_held_without_bound() {
         let (mut torn, mut ready) = (Torn::default(), VecDeque::new());
-        torn.push(Bytes::from_static(b"data: end"), &mut ready);
+        torn.push(&Bytes::from_static(b"data: end"), &mut ready);
         assert!(ready.is_empty());
         torn.flush(&mut ready);
         assert_eq!(ready.len(), 1);
-        torn.push(Bytes::from(vec![b'x'; HELD + 1]), &mut ready);
+        torn.push(&Bytes::from(vec![b'x'; HELD + 1]), &mut ready);
         assert_eq!(ready.len(), 2);
     }
 }
