@@ -9,8 +9,8 @@ use crate::folder::{Folder, JOURNAL};
 use crate::journal::Journal;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
 use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A journal is closed at this length even if its rows would fit a block.
@@ -30,8 +30,9 @@ pub(super) struct Committer {
     builders: Builders,
     seal: SyncSender<Sealing>,
     looked: Instant,
-    /// The segment's lock.
-    _held: File,
+    /// The segment's lock, shared with the thread that makes blocks: the segment is that of a dead
+    /// process only once both are done with it.
+    _held: Arc<File>,
 }
 
 /// What the thread is woken for.
@@ -50,7 +51,7 @@ impl Committer {
     /// Begins the first journal of a segment whose lock is held.
     pub(super) fn new(
         segment: PathBuf,
-        held: File,
+        held: Arc<File>,
         seal: SyncSender<Sealing>,
     ) -> Result<Self, StoreError> {
         Ok(Self {

@@ -95,7 +95,8 @@ impl Writer {
         // No room in between: two blocks at once, one being filled and one being written, is what
         // memory is set aside for.
         let (seal, seals) = sync_channel(0);
-        let committer = Committer::new(segment, held, seal)?;
+        let held = Arc::new(held);
+        let committer = Committer::new(segment, held.clone(), seal)?;
         let start = |name: &str, work: Box<dyn FnOnce() + Send>| {
             ThreadBuilder::new()
                 .name(name.to_owned())
@@ -105,7 +106,7 @@ impl Writer {
         let root = folder.root().to_owned();
         let sealing = start(
             "store-seal",
-            Box::new(move || seal::seal_all(&root, &seals)),
+            Box::new(move || seal::seal_all(&root, &seals, held)),
         )?;
         let theirs = shared.clone();
         let committing = start("store-commit", Box::new(move || committer.run(&theirs)))?;

@@ -6,7 +6,9 @@ use crate::block::{Builders, Packing};
 use crate::compact::{Retention, compact};
 use crate::file::Writing;
 use crate::folder::BLOCKS;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread::{self, JoinHandle};
 
@@ -20,8 +22,9 @@ pub(super) struct Sealing {
     pub(super) told: Vec<Promise>,
 }
 
-/// Makes blocks of journals until there will be no more.
-pub(super) fn seal_all(root: &Path, seals: &Receiver<Sealing>) {
+/// Makes blocks of journals until there will be no more. The segment's lock is let go of only after
+/// the last one: whoever finds it free takes the journals for nobody's and writes them anew.
+pub(super) fn seal_all(root: &Path, seals: &Receiver<Sealing>, held: Arc<File>) {
     let mut written = 0;
     let mut compacting: Option<JoinHandle<()>> = None;
     while let Ok(sealing) = seals.recv() {
@@ -46,6 +49,7 @@ pub(super) fn seal_all(root: &Path, seals: &Receiver<Sealing>) {
         // A panic in it has nothing to say here.
         drop(thread.join());
     }
+    drop(held);
 }
 
 /// On a thread of its own: requests do not wait for it.

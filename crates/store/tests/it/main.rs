@@ -10,6 +10,7 @@ mod disk;
 mod formats;
 mod full_disk;
 mod kill;
+mod leaving;
 mod limits;
 mod messages;
 mod purge;
