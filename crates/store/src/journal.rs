@@ -165,6 +165,15 @@ pub(crate) struct JournalReader {
     at: u64,
 }
 
+/// What lies where a frame would begin.
+enum Next {
+    Whole(Signal, Vec<u8>),
+    /// Nothing, or the beginning of a frame.
+    CutShort,
+    /// No frame that was written.
+    Damaged,
+}
+
 impl JournalReader {
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
         let file = File::open(path).map_err(|error| StoreError::io("open", path, error))?;
@@ -201,9 +210,18 @@ impl JournalReader {
         if self.at == 0 && !self.begin()? {
             return Ok(None);
         }
+        let Next::Whole(signal, payload) = self.look()? else {
+            return Ok(None);
+        };
+        self.at += (HEAD + payload.len()) as u64;
+        Ok(Some((signal, payload)))
+    }
+
+    /// What lies where the next frame would begin.
+    fn look(&self) -> Result<Next, StoreError> {
         let mut head = [0; HEAD];
         if !self.read(&mut head, self.at)? {
-            return Ok(None);
+            return Ok(Next::CutShort);
         }
         let (length, rest) = head.split_at(4);
         let (checksum, signal) = rest.split_at(8);
@@ -215,40 +233,32 @@ impl JournalReader {
         };
         let (length, checksum) = (number(length) as usize, number(checksum));
         let Some(signal) = Signal::from_code(u64::from(signal[0])) else {
-            return Ok(None);
+            return Ok(Next::Damaged);
         };
         if length > LARGEST_REQUEST {
-            return Ok(None);
+            return Ok(Next::Damaged);
         }
         // Nothing is set aside for a length that the file does not have.
-        let end = self.at + (HEAD + length) as u64;
-        if self.size()? < end {
-            return Ok(None);
+        if self.size()? < self.at + (HEAD + length) as u64 {
+            return Ok(Next::CutShort);
         }
         let mut payload = vec![0; length];
-        let whole = self.read(&mut payload, self.at + HEAD as u64)?;
-        if !whole || xxh3_64_with_seed(&payload, u64::from(signal.code())) != checksum {
-            return Ok(None);
+        if !self.read(&mut payload, self.at + HEAD as u64)? {
+            return Ok(Next::CutShort);
         }
-        self.at = end;
-        Ok(Some((signal, payload)))
+        Ok(
+            if xxh3_64_with_seed(&payload, u64::from(signal.code())) == checksum {
+                Next::Whole(signal, payload)
+            } else {
+                Next::Damaged
+            },
+        )
     }
 
-    /// Whether what is left behind the last whole frame is more than a frame that was cut short:
-    /// then the journal is damaged, and what lies behind may have been answered.
+    /// Whether what is left behind the last frame read is neither a frame that was cut short nor one
+    /// that came since: then the journal is damaged, and what lies behind may have been answered.
     pub(crate) fn is_damaged(&self) -> Result<bool, StoreError> {
-        let mut head = [0; HEAD];
-        if !self.read(&mut head, self.at)? {
-            return Ok(false);
-        }
-        let (length, signal) = (&head[..4], head[HEAD - 1]);
-        let length = length
-            .iter()
-            .rev()
-            .fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
-        let known = Signal::from_code(u64::from(signal)).is_some();
-        let cut_short = self.at + HEAD as u64 + length > self.size()?;
-        Ok(!(known && cut_short && length <= LARGEST_REQUEST as u64))
+        Ok(matches!(self.look()?, Next::Damaged))
     }
 
     /// Bytes read so far.
@@ -304,6 +314,10 @@ mod tests {
         journal.file.write_all(&frames[..frames.len() - 1]).unwrap();
         assert_eq!(reader.next().unwrap(), None);
         assert_eq!(reader.position(), journal.length());
+        assert!(!reader.is_damaged().unwrap());
+        // The rest comes after the reader had come to the end.
+        journal.file.write_all(&frames[frames.len() - 1..]).unwrap();
+        assert!(!reader.is_damaged().unwrap(), "a frame that came since");
     }
 
     #[test]
@@ -335,8 +349,11 @@ mod tests {
             let mut changed = frames.clone();
             changed[place] ^= 0x40;
             std::fs::write(&path, &changed).unwrap();
-            let read = JournalReader::open(&path).unwrap().next().unwrap();
-            assert_eq!(read, None, "byte {place}");
+            let mut reader = JournalReader::open(&path).unwrap();
+            assert_eq!(reader.next().unwrap(), None, "byte {place}");
+            // A length that the file does not have is that of a frame cut short.
+            let cut_short = (0..3).contains(&place);
+            assert_eq!(reader.is_damaged().unwrap(), !cut_short, "byte {place}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::StoreError;
 use crate::block::{Block, Signal};
 use crate::compact::{Rewriting, lock, remove_empty, remove_replaced, remove_rows};
-use crate::file::{self, BlockFile};
+use crate::file::{BlockFile, sync_folder};
 use crate::folder::{Folder, Held, Kind};
 use crate::query::{Condition, Query, ids_of, rows_of};
 use crate::reader::with_cause;
@@ -70,30 +70,38 @@ pub fn purge(folder: &Path, purge: &Purge) -> Result<Purged, StoreError> {
     let folder = Folder::open(folder)?;
     let _alone = lock(&folder)?;
     let mut done = Purged::default();
-    if !purge.dry_run {
-        close_journals(&folder)?;
+    let unclosed = if purge.dry_run {
+        BTreeSet::new()
+    } else {
+        let unclosed = close_journals(&folder)?;
         folder.remove_unfinished()?;
         remove_replaced(&folder)?;
-    }
+        unclosed
+    };
     // Held until all is done: what is listed now nobody adds to.
     let locked = folder.dead_segments()?;
     let dead: BTreeSet<&Path> = locked.iter().map(|segment| &*segment.path).collect();
     let mut files = Vec::new();
     for held in folder.list()? {
-        match Rows::open(&held) {
-            Ok(rows) => files.push((held, rows)),
+        let written = held.kind == Kind::Journal
+            && (held.path.parent()).is_none_or(|segment| !dead.contains(segment));
+        // All that such a journal holds was appended since.
+        if written && !purge.dry_run && !unclosed.contains(&held.path) {
+            continue;
+        }
+        match Rows::open(&held, written) {
+            Ok(rows) => files.push(File {
+                held,
+                rows,
+                written,
+            }),
             Err(error) => done.left.push(with_cause(&error)),
         }
     }
     let work = Work::new(purge, &files, &mut done);
     done.traces = work.traces.len() as u64;
-    for (held, rows) in &files {
-        let written = held.kind == Kind::Journal
-            && held
-                .path
-                .parent()
-                .is_none_or(|segment| !dead.contains(segment));
-        if let Err(error) = work.file(&folder, held, rows, written, &mut done) {
+    for file in &files {
+        if let Err(error) = work.file(&folder, file, &mut done) {
             match error {
                 error if error.is_of_file() => done.left.push(with_cause(&error)),
                 error => return Err(error),
@@ -110,11 +118,12 @@ pub fn purge(folder: &Path, purge: &Purge) -> Result<Purged, StoreError> {
     Ok(done)
 }
 
-/// Asks programs that write for blocks of all that their journals hold, and waits a while.
-fn close_journals(folder: &Folder) -> Result<(), StoreError> {
+/// Asks programs that write for blocks of all that their journals hold, and waits a while. Which
+/// journals are still there then.
+fn close_journals(folder: &Folder) -> Result<BTreeSet<PathBuf>, StoreError> {
     let dead = folder.dead_segments()?;
     let dead: BTreeSet<PathBuf> = dead.into_iter().map(|segment| segment.path).collect();
-    let mut open: Vec<PathBuf> = Vec::new();
+    let mut open = BTreeSet::new();
     for held in folder.list()? {
         let Some(segment) = held.path.parent() else {
             continue;
@@ -126,7 +135,7 @@ fn close_journals(folder: &Folder) -> Result<(), StoreError> {
         };
         if held.kind == Kind::Journal && !dead.contains(segment) && holds_rows().unwrap_or(true) {
             Folder::ask_to_seal(segment)?;
-            open.push(held.path);
+            open.insert(held.path);
         }
     }
     let until = Instant::now() + PATIENCE;
@@ -136,11 +145,19 @@ fn close_journals(folder: &Folder) -> Result<(), StoreError> {
             (folder.list()?.into_iter()).map(|held| held.path).collect();
         open.retain(|path| listed.contains(path));
     }
-    Ok(())
+    Ok(open)
 }
 
 /// A block, with the filter of its traces where there is one.
 type Filtered = (Block, Option<Vec<u8>>);
+
+/// A file that may hold what goes.
+struct File {
+    held: Held,
+    rows: Rows,
+    /// Its process still adds to it.
+    written: bool,
+}
 
 /// The rows of a file.
 enum Rows {
@@ -149,13 +166,14 @@ enum Rows {
 }
 
 impl Rows {
-    fn open(held: &Held) -> Result<Self, StoreError> {
+    /// `written` says that its process still adds to it.
+    fn open(held: &Held, written: bool) -> Result<Self, StoreError> {
         match held.kind {
             Kind::Blocks => BlockFile::open(&held.path).map(Self::File),
             Kind::Journal => {
                 let mut tail = Tail::open(&held.path)?;
                 tail.read_on(&held.path)?;
-                if tail.is_damaged()? {
+                if !written && tail.is_damaged()? {
                     return Err(StoreError::Damaged {
                         what: "a frame of a journal",
                         path: held.path.clone(),
@@ -192,7 +210,7 @@ struct Work {
 
 impl Work {
     /// Looks for the traces that go. A file that cannot be read to the end is named later.
-    fn new(purge: &Purge, files: &[(Held, Rows)], done: &mut Purged) -> Self {
+    fn new(purge: &Purge, files: &[File], done: &mut Purged) -> Self {
         let mut work = Self {
             query: Query {
                 time: purge.time.clone(),
@@ -203,8 +221,11 @@ impl Work {
             whole: !purge.conditions.is_empty(),
             dry_run: purge.dry_run,
         };
-        for (_, rows) in files {
-            let found = rows.blocks().and_then(|blocks| work.find_traces(&blocks));
+        for file in files {
+            let found = file
+                .rows
+                .blocks()
+                .and_then(|blocks| work.find_traces(&blocks));
             match found {
                 Ok(ids) => work.traces.extend(ids),
                 Err(error) => done.left.push(with_cause(&error)),
@@ -237,17 +258,10 @@ impl Work {
         Ok(rows.into_iter().collect())
     }
 
-    /// Writes a file anew without what goes, if it holds any of it. `written` says that its process
-    /// still adds to it.
-    fn file(
-        &self,
-        folder: &Folder,
-        held: &Held,
-        rows: &Rows,
-        written: bool,
-        done: &mut Purged,
-    ) -> Result<(), StoreError> {
-        let blocks = rows.blocks()?;
+    /// Writes a file anew without what goes, if it holds any of it.
+    fn file(&self, folder: &Folder, file: &File, done: &mut Purged) -> Result<(), StoreError> {
+        let held = &file.held;
+        let blocks = file.rows.blocks()?;
         let gone = blocks
             .iter()
             .map(|(block, _)| self.rows(block))
@@ -255,7 +269,7 @@ impl Work {
         if gone.iter().all(Vec::is_empty) {
             return Ok(());
         }
-        if written && !self.dry_run {
+        if file.written && !self.dry_run {
             done.left.push(format!(
                 "a program still writes, and did not close it when asked: {}",
                 held.path.display()
@@ -275,7 +289,7 @@ impl Work {
             }
             rewriting.finish(std::slice::from_ref(&held.name))?;
             remove_rows(&held.path)?;
-            file::sync_folder(&held.path)?;
+            sync_folder(&held.path)?;
         }
         for ((block, _), gone) in blocks.iter().zip(&gone) {
             done.count(block.meta.signal, gone.len());

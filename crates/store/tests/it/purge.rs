@@ -8,6 +8,7 @@ use llamatelemetry_store::{
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A span with a word of its own, once in a short text and once in a message.
 fn said(n: u64) -> Span {
@@ -138,6 +139,32 @@ fn conversations_and_times_go() {
         files(folder.path(), "journal"),
     ];
     assert!(left.concat().is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_busy_writer_is_neither_damaged_nor_blamed() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer = Writer::open(folder.path()).unwrap();
+    append(&writer, 0..20);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // Each look at the journal finds more than the one before.
+        scope.spawn(|| {
+            let mut next = 20;
+            while !over.load(Ordering::Relaxed) {
+                append(&writer, next..next + 20);
+                next += 20;
+            }
+        });
+        let first = Condition::Attribute("word".to_owned(), Literal(word(0)));
+        let all = [of(vec![first]), Purge::default(), Purge::default()];
+        let done = all.map(|what| purge(folder.path(), &what));
+        over.store(true, Ordering::Relaxed);
+        for done in done {
+            assert_eq!(done.unwrap().left, Vec::<String>::new());
+        }
+    });
+    assert!(held(folder.path()).iter().all(|span| *span != said(0)));
 }
 
 #[test]
