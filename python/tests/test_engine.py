@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -98,6 +100,69 @@ def test_a_forked_process_is_told(llm: lt.InferenceEngine) -> None:
     with os.fdopen(reading, "rb") as pipe:
         assert pipe.read() == b"told"
     os.waitpid(child, 0)
+
+
+_FORKING = """
+import os, sys
+import llamatelemetry as lt
+
+model, home, server = sys.argv[1:]
+settings = {"home": home, "runtime.server_path": server, "network.offline": True}
+llm = lt.load(model, context=256, settings=settings)
+stream = llm.stream("Once upon a time", max_tokens=40)
+text = next(stream)
+child = os.fork()
+if child:
+    _, status = os.waitpid(child, 0)
+    text += "".join(stream)
+    assert stream.result.text == text, (stream.result.text, text)
+    print(status, llm.infer("Hello", max_tokens=2).usage.completion_tokens)
+# Both end as programs do: what is global is dropped.
+"""
+
+
+def test_a_forked_child_that_ends_leaves_the_server_to_its_parent(
+    model: str, settings: dict[str, object]
+) -> None:
+    arguments = [model, str(settings["home"]), str(settings["runtime.server_path"])]
+    ran = subprocess.run(
+        [sys.executable, "-c", _FORKING, *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ran.stdout.split() == ["0", "2"], ran.stderr
+
+
+def test_an_engine_that_is_dropped_lets_other_threads_run(
+    model: str, settings: dict[str, object]
+) -> None:
+    llm = lt.load(model, context=256, settings=settings)
+    stream = llm.stream("Once upon a time", max_tokens=200)
+    next(stream)
+    looks: list[float] = []
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.wait(0.001):
+            looks.append(time.monotonic())
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        began = time.monotonic()
+        del llm
+        del stream
+        ended = time.monotonic()
+    finally:
+        done.set()
+        looking.join()
+    meanwhile = [began, *(at for at in looks if began < at < ended), ended]
+    longest = max(later - earlier for earlier, later in zip(meanwhile, meanwhile[1:]))
+    # The end of a server takes tens of milliseconds at least.
+    assert len(meanwhile) > 3, ended - began
+    assert longest < max(0.5 * (ended - began), 0.02), (longest, ended - began)
 
 
 def test_nothing_loaded_is_an_error() -> None:

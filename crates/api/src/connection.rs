@@ -21,6 +21,8 @@ const KEEP_AT_MOST: usize = 32;
 /// One open connection and the task that drives it. Dropping it closes the socket.
 #[derive(Debug)]
 pub struct Connection {
+    /// The process that opened it: a fork of it has a copy of the same socket.
+    owner: u32,
     sender: SendRequest<Full<Bytes>>,
     driver: JoinHandle<()>,
     socket: Socket,
@@ -45,6 +47,10 @@ impl Socket {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        // In a fork, the connection is still the other process's.
+        if self.owner != std::process::id() {
+            return;
+        }
         // The task, and its handle on the socket, go only when their runtime runs again, which may
         // be never; the slot must not wait for that. A socket that is closed already is as good.
         drop(self.socket.shut_down());
@@ -202,6 +208,7 @@ impl Pool {
             drop(connection.await);
         });
         Ok(Connection {
+            owner: std::process::id(),
             sender,
             driver,
             socket,

@@ -186,7 +186,12 @@ impl ServerManager {
     /// Stops the server: it may finish what it does for a moment, then it is killed.
     pub async fn stop_server(self) {
         // A blocking thread that cannot be had leaves the stop to `Drop`.
-        drop(tokio::task::spawn_blocking(move || self.supervisor.stop(STOP_GRACE)).await);
+        drop(tokio::task::spawn_blocking(move || self.stop()).await);
+    }
+
+    /// The same for a server that others may still hold. Blocks until it is gone.
+    pub fn stop(&self) {
+        self.supervisor.stop(STOP_GRACE);
     }
 
     /// The same for a server that others may still hold, told to the sink as an unload that frees

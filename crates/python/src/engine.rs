@@ -9,14 +9,20 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::sync::{Arc, PoisonError, RwLock};
 
+type Loaded = Arc<RwLock<Option<Arc<InferenceEngine>>>>;
+
 /// One model in a server of its own, or none yet.
 #[pyclass(frozen, module = "llamatelemetry")]
 #[derive(Default)]
 pub(crate) struct Engine {
-    loaded: Arc<RwLock<Option<Arc<InferenceEngine>>>>,
+    loaded: Loaded,
 }
 
-type Loaded = Arc<RwLock<Option<Arc<InferenceEngine>>>>;
+impl Drop for Engine {
+    fn drop(&mut self) {
+        runtime::release(std::mem::take(&mut self.loaded));
+    }
+}
 
 async fn load(loaded: Loaded, model: String, options: LoadOptions) -> PyResult<()> {
     unload(loaded.clone()).await?;

@@ -73,6 +73,20 @@ where
     }
 }
 
+/// Drops what may end a server, which takes its time, without the interpreter's lock. A process
+/// that was forked after the start keeps it as it is: threads, sockets and servers are the other
+/// process's.
+pub(crate) fn release<T: Send>(held: T) {
+    if STARTED
+        .get()
+        .is_some_and(|started| started.process != std::process::id())
+    {
+        return std::mem::forget(held);
+    }
+    // Where there is no interpreter to wait for, it has been dropped as well.
+    Python::try_attach(|py| py.detach(|| drop(held)));
+}
+
 /// The work as something to `await`.
 pub(crate) fn awaitable<'py, T, F>(py: Python<'py>, work: F) -> PyResult<Bound<'py, PyAny>>
 where

@@ -3,6 +3,7 @@
 use crate::{error, options, progress, runtime, telemetry};
 use llamatelemetry::{LoadOptions, ServerManager};
 use llamatelemetry_api::Address;
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,6 +13,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 #[derive(Default)]
 pub(crate) struct Server {
     running: RwLock<Option<Arc<ServerManager>>>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        runtime::release(self.take());
+    }
 }
 
 impl Server {
@@ -84,12 +91,13 @@ impl Server {
 
     /// Waits until it is gone.
     fn stop(&self, py: Python<'_>) -> PyResult<()> {
-        match self.take().and_then(Arc::into_inner) {
-            None => Ok(()),
-            Some(server) => runtime::wait(py, async move {
-                server.stop_server().await;
-                Ok(())
-            }),
-        }
+        let Some(server) = self.take() else {
+            return Ok(());
+        };
+        // Whoever waits for its address holds it too.
+        runtime::wait(py, async {
+            let stopped = tokio::task::spawn_blocking(move || server.stop()).await;
+            stopped.map_err(|problem| PyRuntimeError::new_err(problem.to_string()))
+        })
     }
 }

@@ -17,6 +17,13 @@ pub(crate) struct Stream {
     result: Arc<SyncMutex<Option<Py<InferResult>>>>,
 }
 
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // It may be the last to hold its server.
+        runtime::release(std::mem::take(&mut self.answer));
+    }
+}
+
 impl Stream {
     pub(crate) fn new(answer: AnswerStream) -> Self {
         Self {

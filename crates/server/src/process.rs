@@ -164,6 +164,9 @@ impl ServerProcess {
     /// Kills it, with what it started, for what is wrong with it: its exit says so. A supervised
     /// server is started again.
     pub fn kill_for(&self, fault: Fault) {
+        if !self.is_owned() {
+            return;
+        }
         let mut state = self.watch.lock();
         if state.exit.is_none() && !state.stop_asked {
             state.killed_for.get_or_insert(fault);
@@ -183,8 +186,19 @@ impl ServerProcess {
         self.shut_down(grace)
     }
 
-    /// The same for a server that is shared. Further calls return the same.
+    /// The same for a server that is shared. Further calls return the same. A process that was
+    /// forked from the owner stops nothing, and is told so.
     pub fn shut_down(&self, grace: Duration) -> Exit {
+        // Before any lock: the thread that held it at the fork is not there to give it up.
+        if !self.is_owned() {
+            return Exit {
+                class: ExitClass::Other,
+                code: None,
+                signal: None,
+                cause: Some("it belongs to the process that this one was forked from".into()),
+                log_tail: Vec::new(),
+            };
+        }
         let asked = Instant::now();
         let child_mode = {
             let mut state = self.watch.lock();
@@ -229,6 +243,11 @@ impl ServerProcess {
         }
     }
 
+    /// Whether this is the process whose child it is, and not a fork of that.
+    fn is_owned(&self) -> bool {
+        self.owner == std::process::id()
+    }
+
     fn tell_to_end(&self) -> bool {
         // A pipe has room for this line; a child that is gone makes the write fail.
         self.stdin()
@@ -258,7 +277,7 @@ impl Drop for ServerProcess {
     fn drop(&mut self) {
         // A fork of the owner drops a copy: the server is not its to stop, and the threads that
         // would tell of the end are not in it.
-        if self.owner == std::process::id() {
+        if self.is_owned() {
             self.shut_down(GRACE_OF_DROP);
         }
     }

@@ -70,9 +70,12 @@ pub enum SupervisorState {
 }
 
 /// A server that is restarted when it crashes. Each restart has an address of its own: ask for
-/// the [`current`](Supervisor::current) one. Dropping it stops the server.
+/// the [`current`](Supervisor::current) one. Dropping it stops the server, but in a process that
+/// was forked from the one that started it: there it does nothing.
 #[derive(Debug)]
 pub struct Supervisor {
+    /// The process that the watching thread runs in: a fork of it has no such thread.
+    owner: u32,
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -122,6 +125,7 @@ impl Supervisor {
                 .map_err(ServerError::Thread)?
         };
         Ok(Self {
+            owner: std::process::id(),
             shared,
             thread: Mutex::new(Some(thread)),
         })
@@ -213,8 +217,13 @@ impl Supervisor {
         }
     }
 
-    /// Stops the server for good. The same `grace` as for [`ServerProcess::stop`].
+    /// Stops the server for good. The same `grace` as for [`ServerProcess::stop`]. `None` from a
+    /// process that was forked from the owner: the server is not its to stop.
     pub fn stop(&self, grace: Duration) -> Option<Exit> {
+        // Before any lock: the thread that held it at the fork is not there to give it up.
+        if self.owner != std::process::id() {
+            return None;
+        }
         self.shared.stopping.store(true, Ordering::Relaxed);
         let server = {
             let inner = self.shared.lock();
