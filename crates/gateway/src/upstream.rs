@@ -46,6 +46,11 @@ impl Upstream {
         })
     }
 
+    /// What it goes by here: its host, and its port where it is not the usual one.
+    pub(crate) fn name(&self) -> &str {
+        self.host.to_str().unwrap_or("upstream")
+    }
+
     pub(crate) fn client(&self) -> &Client {
         &self.client
     }

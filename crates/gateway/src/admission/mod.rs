@@ -21,7 +21,6 @@ use http::{HeaderMap, HeaderName, StatusCode};
 use limits::Limits;
 use llamatelemetry::LiveServer;
 use llamatelemetry_api::Endpoints as _;
-use llamatelemetry_record::Endpoint;
 use llamatelemetry_settings::ServeSettings;
 use permit::Holds;
 use queue::{Flow, Queue};
@@ -119,13 +118,6 @@ pub(crate) enum Work {
     Slot,
     /// It is answered beside the slots.
     Light,
-}
-
-impl Work {
-    /// What the requests to an endpoint take; those that leave no record take no slot.
-    pub(crate) fn of(endpoint: Option<Endpoint>) -> Self {
-        endpoint.map_or(Self::Light, |_| Self::Slot)
-    }
 }
 
 impl<'a> Cost<'a> {

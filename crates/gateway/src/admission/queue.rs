@@ -124,7 +124,11 @@ impl<T> Queue<T> {
     pub(super) fn done(&mut self, flow: Flow, thought: u64, took: u64) {
         self.running = self.running.saturating_sub(1);
         if let Some(line) = self.flows.get_mut(&flow) {
-            line.end = (line.end + took).saturating_sub(thought).max(self.clock);
+            line.end = line
+                .end
+                .saturating_add(took)
+                .saturating_sub(thought)
+                .max(self.clock);
         }
         // A key that is not ahead of the others has nothing to be remembered for.
         let clock = self.clock;

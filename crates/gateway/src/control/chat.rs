@@ -162,8 +162,8 @@ async fn line(mut stream: AnswerStream, mut held: Held) -> Step {
                 Ok(result) => {
                     let usage = &result.usage;
                     if let Some(prompt) = usage.prompt_tokens {
-                        held.0
-                            .used(prompt + usage.completion_tokens.unwrap_or_default());
+                        let answer = usage.completion_tokens.unwrap_or_default();
+                        held.0.used(prompt.saturating_add(answer));
                     }
                     let traceparent = context.to_string();
                     (

@@ -6,6 +6,7 @@ use super::timing::{SERVER_TIMING, Timings};
 use super::torn::Torn;
 use super::watch::Watch;
 use super::{headers, refuse};
+use crate::admission::Permit;
 use crate::refusal::{Dialect, Refusal};
 use bytes::Bytes;
 use http::response::Parts;
@@ -30,6 +31,8 @@ pub(super) struct Answer {
     /// Pieces that are here and not yet taken.
     ready: VecDeque<Frame<Bytes>>,
     watch: Option<Watch>,
+    /// That of a request which leaves no record; else the watch has it.
+    permit: Option<Permit>,
     dialect: Dialect,
     path: String,
     /// Holds the piece of an event whose rest is not here yet; only of a stream of events.
@@ -72,7 +75,7 @@ impl Answer {
         body: Incoming,
         connection: Connection,
         seat: Seat,
-        watch: Option<Watch>,
+        (watch, permit): (Option<Watch>, Option<Permit>),
         (dialect, path): (Dialect, String),
         streamed: bool,
         replay: Option<Replay>,
@@ -87,6 +90,7 @@ impl Answer {
             }),
             ready: VecDeque::new(),
             watch,
+            permit,
             dialect,
             path,
             torn: streamed.then(Torn::default),
@@ -202,6 +206,7 @@ impl Answer {
         if let Some(torn) = &mut self.torn {
             torn.flush(&mut self.ready);
         }
+        self.permit = None;
         let timings = self.watch.take().map(|mut watch| watch.ended());
         let timings = timings.unwrap_or_default();
         if self.trailer {
@@ -222,7 +227,12 @@ impl Answer {
 
     /// The request was sent again: its answer takes the place of the one that broke.
     fn go_on(&mut self, again: Again, error: Option<hyper::Error>) -> Step {
-        let Again { sent, seat, watch } = again;
+        let Again {
+            sent,
+            seat,
+            watch,
+            permit,
+        } = again;
         let (head, body) = sent.response.into_parts();
         let alike =
             head.status.is_success() && headers::is_stream(&head.headers) == self.torn.is_some();
@@ -240,6 +250,7 @@ impl Answer {
         }
         self.head = Some(head).filter(|_| self.held);
         self.watch = watch;
+        self.permit = permit;
         let pool = seat.client().pool().clone();
         self.state = State::Passing(Upstream {
             body,
@@ -253,6 +264,7 @@ impl Answer {
     /// The server broke off: asks again where nothing was passed on, else looks for the reason.
     fn break_off(&mut self, error: hyper::Error) {
         let watch = self.watch.take();
+        let unrecorded = self.permit.take();
         let path = self.path.clone();
         let State::Passing(Upstream { seat, .. }) = mem::replace(&mut self.state, State::Over)
         else {
@@ -263,7 +275,7 @@ impl Answer {
                 self.ready.clear();
                 self.torn = self.torn.take().map(|_| Torn::default());
                 let (exchange, permit) = watch.and_then(Watch::reopen).unzip();
-                let sending = replay.send(lease, exchange, permit);
+                let sending = replay.send(lease, exchange, permit.or(unrecorded));
                 self.state = State::Replaying(Box::pin(sending), Some(error));
                 return;
             }

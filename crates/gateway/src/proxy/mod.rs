@@ -12,12 +12,13 @@ mod question;
 mod replay;
 mod seat;
 mod slot_file;
+mod spelling;
 mod timing;
 mod torn;
 mod watch;
 
 use crate::Shared;
-use crate::admission::{Cost, Work};
+use crate::admission::Cost;
 use crate::fleet::FleetError;
 use crate::guard::Principal;
 use crate::refusal::{Dialect, Refusal};
@@ -109,8 +110,9 @@ async fn pass_on(
         slot_file::check(&head, &body)?;
         let (name, foreign) = find(shared, model.as_deref())?;
         principal.check_model(&name)?;
-        let work = Work::of(target.endpoint);
-        let cost = Cost::new(&name, work, &body);
+        // What clients call a foreign server's models must not fill our tables.
+        let queue = foreign.as_ref().map_or(&*name, |upstream| upstream.name());
+        let cost = Cost::new(queue, target.work, &body);
         let called = (Instant::now(), SystemTime::now());
         let permit = shared.admission.enter(principal, cost, deadline).await;
         let waited = Wait {
@@ -126,11 +128,13 @@ async fn pass_on(
         {
             exchange.waited(waited);
         }
-        let permit = permit?;
+        let mut permit = permit?;
         if let Some(upstream) = foreign {
             return Ok((permit, Seat::Foreign(upstream)));
         }
-        let lease = shared.fleet.lease(model.as_deref(), deadline, by).await?;
+        // The model that was checked, whatever the name may mean by now.
+        let lease = shared.fleet.lease(Some(&name), deadline, by).await;
+        let lease = lease.inspect_err(|_| permit.used(0))?;
         if let Some(exchange) = &mut exchange {
             for wait in lease.waits() {
                 exchange.waited(wait.clone());
@@ -159,14 +163,7 @@ async fn pass_on(
     let outcome = seat.client().pool().send(request).await;
     match (outcome, seat) {
         (Ok(answered), seat) => {
-            let watch = exchange.zip(clock);
-            let watch =
-                watch.map(|(exchange, clock)| Watch::new(exchange, permit, clock, &answered));
-            let again = Again {
-                sent: answered,
-                seat,
-                watch,
-            };
+            let again = Again::new(answered, seat, exchange.zip(clock), permit);
             answer(again, asked, takes_trailers, Some(replay)).await
         }
         (Err(error), Seat::Ours(lease)) if error.is_disconnect() => {
@@ -214,7 +211,12 @@ fn passed(
 
 /// The answer's head is here: makes the response whose body is the rest of it.
 async fn answer(
-    Again { sent, seat, watch }: Again,
+    Again {
+        sent,
+        seat,
+        watch,
+        permit,
+    }: Again,
     asked: (Dialect, String),
     takes_trailers: bool,
     replay: Option<Replay>,
@@ -231,7 +233,15 @@ async fn answer(
     let waits = !streamed && short && watch.is_some();
     let trailed = streamed && takes_trailers && watch.is_some();
     let begun = watch.as_ref().filter(|_| streamed).map(Watch::begun);
-    let mut answer = Answer::new(body, connection, seat, watch, asked, streamed, replay);
+    let mut answer = Answer::new(
+        body,
+        connection,
+        seat,
+        (watch, permit),
+        asked,
+        streamed,
+        replay,
+    );
     let timings = if waits {
         Some(answer.hold().await?)
     } else {

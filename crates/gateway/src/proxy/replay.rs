@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use llamatelemetry::Exchange;
 use llamatelemetry_api::transport::Sent;
+use llamatelemetry_record::PhaseClock;
 
 /// What is needed to send a request again.
 pub(super) struct Replay {
@@ -22,6 +23,30 @@ pub(super) struct Again {
     pub(super) sent: Sent,
     pub(super) seat: Seat,
     pub(super) watch: Option<Watch>,
+    /// That of a request which leaves no record; else the watch has it.
+    pub(super) permit: Option<Permit>,
+}
+
+impl Again {
+    pub(super) fn new(
+        answered: Sent,
+        seat: Seat,
+        recorded: Option<(Exchange, PhaseClock)>,
+        permit: impl Into<Option<Permit>>,
+    ) -> Self {
+        let (watch, permit) = match (recorded, permit.into()) {
+            (Some((exchange, clock)), Some(permit)) => {
+                (Some(Watch::new(exchange, permit, clock, &answered)), None)
+            }
+            (_, permit) => (None, permit),
+        };
+        Self {
+            sent: answered,
+            seat,
+            watch,
+            permit,
+        }
+    }
 }
 
 impl Replay {
@@ -47,17 +72,7 @@ impl Replay {
         let clock = exchange.as_mut().map(|exchange| seat.begin(exchange));
         let request = passed(self.head, self.body, &seat, exchange.as_ref());
         match seat.client().pool().send(request).await {
-            Ok(answer) => {
-                let watched = exchange.zip(clock).zip(permit);
-                let watch = watched.map(|((exchange, clock), permit)| {
-                    Watch::new(exchange, permit, clock, &answer)
-                });
-                Ok(Again {
-                    sent: answer,
-                    seat,
-                    watch,
-                })
-            }
+            Ok(answer) => Ok(Again::new(answer, seat, exchange.zip(clock), permit)),
             Err(error) => Err(broken(error, exchange, &seat).await),
         }
     }

@@ -1,12 +1,12 @@
 //! The names of slot files: `POST /slots/ID?action=save` writes a file, and it must stay in its
 //! folder.
 
+use super::spelling::decoded;
 use crate::refusal::Refusal;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{StatusCode, header};
 use serde_json::Value;
-use std::borrow::Cow;
 
 /// Refuses a request that names a slot file outside its folder. llama-server looks at the name
 /// too; a client of ours shall not depend on it.
@@ -39,26 +39,6 @@ fn refused(message: String) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, "invalid_request_error", message)
 }
 
-/// A path with its percent codes resolved, as the server matches it.
-fn decoded(path: &str) -> Cow<'_, str> {
-    if !path.contains('%') {
-        return path.into();
-    }
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let code = after.get(..2).filter(|_| first == b'%');
-        let code = code.and_then(|code| std::str::from_utf8(code).ok());
-        let (byte, after) = match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(byte) => (byte, &after[2..]),
-            None => (first, after),
-        };
-        bytes.push(byte);
-        rest = after;
-    }
-    String::from_utf8_lossy(&bytes).into_owned().into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +65,7 @@ mod tests {
             "/slots/0?action=save",
             "/%73lots/0?action=restore",
             "//slots/1",
+            "/%u0073lots/1",
         ] {
             for body in [
                 r#"{"filename":"../x"}"#,

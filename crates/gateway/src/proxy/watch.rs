@@ -195,7 +195,7 @@ impl Open {
         let usage = &observed.usage;
         if let Some(prompt) = usage.prompt_tokens {
             let answer = usage.completion_tokens.unwrap_or_default();
-            self.permit.used(prompt + answer);
+            self.permit.used(prompt.saturating_add(answer));
         }
         (exchange, observed, self.output.and_then(Output::message))
     }

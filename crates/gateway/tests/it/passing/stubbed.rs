@@ -244,6 +244,15 @@ async fn an_answer_that_never_came_is_a_bad_gateway() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_path_in_percent_codes_is_recorded_and_passes_as_it_is_spelled() {
+    let bed = bed(false, |_, reply| reply.json(200, &json!({}))).await;
+    let path = "/v1/chat/completion%73";
+    assert_eq!(bed.post(path, &[], "{}").status, 200);
+    assert_eq!(bed.record().endpoint, Endpoint::ChatCompletions);
+    assert_eq!(bed.stub.requests()[0].path, path);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn refused_slot_files_never_reach_the_server() {
     let bed = bed(false, |_, reply| reply.json(200, &json!({}))).await;
     let path = "/slots/0?action=save";
