@@ -1,6 +1,6 @@
 //! The HTTP front of running models.
 //!
-//! A [`Gateway`] listens, knows the models of its [`Fleet`](fleet::Fleet) and passes every request
+//! A [`Gateway`] listens, knows the models of its `fleet` and passes every request
 //! on to the `llama-server` that serves the model asked for: original bytes in, original bytes out.
 //! What it adds stands beside the bytes: a record of each request for telemetry.
 //!

@@ -2,7 +2,7 @@
 //!
 //! What people import is the pure-Python face in `python/llamatelemetry`; it knows this module as
 //! `llamatelemetry._native`. Importing it starts nothing: threads begin with the first call that
-//! waits for something ([`runtime`]).
+//! waits for something (`runtime`).
 
 mod engine;
 mod error;
