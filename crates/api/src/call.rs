@@ -26,6 +26,8 @@ pub struct Call<T> {
 pub struct StreamCall<E> {
     pub(crate) question: Result<Question, ApiError>,
     pub(crate) read: fn(&[u8]) -> Result<E, serde_json::Error>,
+    /// Bytes of the stream that are not asked for.
+    pub(crate) from: u64,
 }
 
 /// What is sent.
@@ -205,6 +207,7 @@ impl<E: StreamEvent> StreamCall<E> {
         Self {
             question,
             read: E::read,
+            from: 0,
         }
     }
 
@@ -215,6 +218,14 @@ impl<E: StreamEvent> StreamCall<E> {
             .question
             .map(|question| question.with_query(name, value));
         self
+    }
+
+    /// Asks for a stream that the server keeps, from this byte of it on.
+    pub(crate) fn from(self, byte: u64) -> Self {
+        Self {
+            from: byte,
+            ..self.query("from", byte.to_string())
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use crate::call::{Call, Question, StreamCall, Whole};
 use crate::connection::{Pool, Sent};
 use crate::options::{CallOptions, options};
 use crate::routes::{self, Effect};
-use crate::stream::{EventStream, Opened, StreamEvent, Watch};
+use crate::stream::{EventStream, Events, Opened, StreamEvent, Watch};
 use crate::{
     Address, AnswerStream, ApiError, ChatRequest, CompletionRequest, Endpoints, ServerComplaint,
 };
@@ -197,7 +197,7 @@ impl Client {
             }
         };
         let opened = within(self.options.limit, &question, opening).await?;
-        Ok(EventStream::new(opened.into(), call.read))
+        Ok(EventStream::new(Events::new(opened, call.from), call.read))
     }
 
     /// Asks once and waits until the answer begins.
@@ -234,12 +234,13 @@ impl Client {
         })
     }
 
-    /// Opens a conversation's stream again, from this byte of it on.
+    /// Opens a conversation's stream again, from this byte of it on, once more within the limit.
     pub(crate) async fn reopen(&self, conversation: &str, from: u64) -> Result<Opened, ApiError> {
         let question = Question::new(&routes::RESUME)
             .with_query("conv_id", conversation)
             .with_query("from", from.to_string());
-        self.opened(&self.complete(question), None).await
+        let question = self.complete(question);
+        within(self.options.limit, &question, self.opened(&question, None)).await
     }
 
     /// Adds what this client says with every request.

@@ -256,7 +256,7 @@ pub trait Endpoints {
     /// was asked. Bytes that the server has dropped already are an error.
     fn resume<E: StreamEvent>(&self, conversation: &str, from: u64) -> Self::Stream<E> {
         let call = StreamCall::plain(&routes::RESUME).query("conv_id", conversation);
-        self.open(call.query("from", from.to_string()))
+        self.open(call.from(from))
     }
 
     /// Which of these conversations have a stream that the server keeps.

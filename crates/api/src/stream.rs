@@ -58,7 +58,8 @@ impl<E: StreamEvent> EventStream<E> {
         Ok(Some(event))
     }
 
-    /// Goes on after the connection broke, where it broke: for streams of a
+    /// Goes on after the connection broke or the client's limit was over, where it broke, and has
+    /// as long again: for streams of a
     /// [conversation](Client::in_conversation), which the server keeps. No event is lost and none
     /// comes twice.
     pub async fn resume(&mut self, client: &Client, conversation: &str) -> Result<(), ApiError> {
@@ -95,7 +96,7 @@ pub(crate) struct Events {
     watch: Watch,
     /// What came and was not handed on yet: events, or why there are no more.
     ready: VecDeque<Result<Vec<u8>, ServerComplaint>>,
-    /// Bytes of the body that came.
+    /// Bytes of the stream that came, with those that were not asked for.
     received: u64,
     done: bool,
     /// Whether the event came that makes the answer whole.
@@ -143,8 +144,9 @@ pub(crate) struct Opened {
     pub(crate) until: Option<(Instant, Duration)>,
 }
 
-impl From<Opened> for Events {
-    fn from(opened: Opened) -> Self {
+impl Events {
+    /// The events from this byte of the stream on.
+    pub(crate) fn new(opened: Opened, from: u64) -> Self {
         Self {
             path: opened.path,
             body: opened.body,
@@ -153,16 +155,14 @@ impl From<Opened> for Events {
             decoder: SseDecoder::default(),
             watch: opened.watch,
             ready: VecDeque::new(),
-            received: 0,
+            received: from,
             done: false,
             whole: false,
             resends: opened.resends,
             until: opened.until,
         }
     }
-}
 
-impl Events {
     pub(crate) fn clock(&self) -> &PhaseClock {
         match &self.watch {
             Watch::Answer(scanner) => scanner.clock(),
@@ -290,6 +290,7 @@ impl Events {
         let opened = client.reopen(conversation, self.received).await?;
         self.body = opened.body;
         self.connection = Some(opened.connection);
+        self.until = opened.until;
         self.done = false;
         Ok(())
     }

@@ -1,8 +1,11 @@
 //! The client against a server that misbehaves exactly as told.
 
 use crate::wire::{self, Script, chat_event, event_stream, json, serve};
-use llamatelemetry_api::{Address, ApiError, ChatMessage, ChatRequest, Endpoints as _, blocking};
+use llamatelemetry_api::{
+    Address, ApiError, ChatMessage, ChatRequest, Completion, Endpoints as _, blocking,
+};
 use llamatelemetry_record::{FinishReason, TimingSource};
+use std::time::Duration;
 
 fn question() -> ChatRequest {
     ChatRequest {
@@ -171,4 +174,31 @@ fn dropping_a_stream_closes_its_connection_at_once() {
     drop(answer);
     // No further call runs the client's runtime.
     served.wait_for_close();
+}
+
+/// A chain of two: asked for from the middle, cut, and asked for where it was cut.
+#[test]
+fn a_stream_from_the_middle_goes_on_where_it_was_cut_and_has_its_time_again() {
+    const LIMIT: Duration = Duration::from_secs(2);
+    let one = chat_event(r#"{"content":"one","stop":false}"#);
+    let two = chat_event(r#"{"content":"two","stop":true,"stop_type":"limit"}"#);
+    let cut = event_stream(&[&one]);
+    let cut = cut.trim_end_matches("0\r\n\r\n").to_owned();
+    let (client, served) = client(vec![
+        // Then nothing comes until the time is over.
+        Script::ReplyThenWaitForClose(cut),
+        Script::Reply(event_stream(&[&two])),
+    ]);
+    let client = client.within(LIMIT);
+    let mut stream = client.resume::<Completion>("letters", 100).unwrap();
+    assert_eq!(stream.next().unwrap().unwrap().content, "one");
+    let error = stream.next().unwrap().unwrap_err();
+    assert!(matches!(error, ApiError::TimedOut { .. }), "{error:?}");
+    stream.resume(&client, "letters").unwrap();
+    assert_eq!(stream.next().unwrap().unwrap().content, "two");
+    let next = 100 + one.len();
+    let requests = served.requests();
+    let targets: Vec<&str> = requests.iter().map(|of| of.target.as_str()).collect();
+    assert!(targets[0].ends_with("from=100"), "{targets:?}");
+    assert!(targets[1].ends_with(&format!("from={next}")), "{targets:?}");
 }

@@ -20,6 +20,8 @@ pub(crate) enum Script {
 }
 
 pub(crate) struct Request {
+    /// Path and query.
+    pub(crate) target: String,
     pub(crate) body: String,
 }
 
@@ -62,9 +64,9 @@ pub(crate) fn serve(scripts: Vec<Script>) -> Served {
             opened.fetch_add(1, Ordering::SeqCst);
             let mut stream = stream.unwrap();
             let mut reader = BufReader::new(stream.try_clone().unwrap());
-            while let Some(body) = read_request(&mut reader) {
+            while let Some(request) = read_request(&mut reader) {
                 let Some(script) = scripts.next() else { return };
-                seen.lock().unwrap().push(Request { body });
+                seen.lock().unwrap().push(request);
                 match script {
                     Script::Reply(reply) => send(&mut stream, &reply),
                     Script::ReplyThenClose(reply) => {
@@ -101,13 +103,17 @@ fn send(stream: &mut TcpStream, reply: &str) {
     stream.write_all(reply.as_bytes()).unwrap();
 }
 
-fn read_request(reader: &mut BufReader<TcpStream>) -> Option<String> {
+fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     let mut length = 0;
+    let mut target = String::new();
     let mut line = String::new();
     loop {
         line.clear();
         if reader.read_line(&mut line).ok()? == 0 {
             return None;
+        }
+        if target.is_empty() {
+            target.extend(line.split(' ').nth(1));
         }
         if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
             length = value.trim().parse().unwrap();
@@ -118,7 +124,8 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<String> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some(String::from_utf8(body).unwrap())
+    let body = String::from_utf8(body).unwrap();
+    Some(Request { target, body })
 }
 
 /// A whole JSON answer.
