@@ -59,7 +59,10 @@ impl Telemetry {
     fn shutdown(&self, py: Python<'_>, timeout: f64) -> PyResult<Option<String>> {
         let limit = Duration::try_from_secs_f64(timeout)
             .map_err(|problem| pyo3::exceptions::PyValueError::new_err(problem.to_string()))?;
-        *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another one may have been set up since.
+        current.take_if(|sink| Arc::ptr_eq(sink, &self.handle.sink()));
+        drop(current);
         Ok(py.detach(|| self.handle.shutdown(limit)))
     }
 }

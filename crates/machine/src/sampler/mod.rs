@@ -89,6 +89,8 @@ impl SamplerConfig {
 /// A thread that looks at the machine again and again. Dropping it ends the thread.
 #[derive(Debug)]
 pub struct Sampler {
+    /// The process that the thread runs in: a fork of it has no such thread.
+    owner: u32,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
     /// Behind a lock only so that threads can share the sampler.
@@ -155,6 +157,7 @@ impl Sampler {
                 }
             })?;
         Ok(Self {
+            owner: std::process::id(),
             shared,
             thread: Some(thread),
             ended: Mutex::new(ended),
@@ -201,6 +204,9 @@ impl Sampler {
 
 impl Drop for Sampler {
     fn drop(&mut self) {
+        if self.owner != std::process::id() {
+            return;
+        }
         self.shared.change(|wishes| wishes.stop = true);
         let in_time = !matches!(
             self.ended

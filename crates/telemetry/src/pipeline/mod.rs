@@ -33,9 +33,13 @@ const LAST_WAIT: Duration = Duration::from_secs(2);
 /// How long a server is asked once more for its counters at the end.
 const LAST_LOOK: Duration = Duration::from_millis(300);
 
-/// The running pipeline. Dropping it sends what waits for two seconds at most.
+/// The running pipeline. Dropping it sends what waits for two seconds at most. In a process that
+/// was forked from the one that started it, it takes nothing, sends nothing and ends nothing: its
+/// threads are not there, and its files are the other process's.
 #[derive(Debug)]
 pub struct Telemetry {
+    /// The process that its threads run in.
+    owner: u32,
     queue: Arc<Queue>,
     outputs: Vec<Arc<dyn Output>>,
     origin: OwnOrigin,
@@ -64,7 +68,17 @@ pub struct Delivery {
 impl Telemetry {
     /// Whether signals go anywhere at all.
     pub fn is_active(&self) -> bool {
-        !self.outputs.is_empty() || self.metrics.is_some()
+        (!self.outputs.is_empty() || self.metrics.is_some()) && self.is_here()
+    }
+
+    /// Whether this is the process that started it, and not a fork of that. To be asked before any
+    /// lock: a thread that held it at the fork is not there to give it up.
+    fn is_here(&self) -> bool {
+        self.owner == std::process::id()
+    }
+
+    fn joules(&self) -> Option<&Joules> {
+        self.joules.as_ref().filter(|_| self.is_here())
     }
 
     /// What is counted, if anybody is told it.
@@ -110,6 +124,7 @@ impl Telemetry {
     pub fn delivery(&self) -> Delivery {
         self.otlp
             .as_ref()
+            .filter(|_| self.is_here())
             .map(|otlp| otlp.delivery())
             .unwrap_or_default()
     }
@@ -122,6 +137,9 @@ impl Telemetry {
 
     /// What was not delivered so far and why, in sentences without anything secret.
     pub fn loss(&self) -> Option<String> {
+        if !self.is_here() {
+            return None;
+        }
         let overflowed = self.overflowed();
         let dropped = (overflowed > 0).then(|| {
             format!("{overflowed} requests or log lines came too fast and were dropped unseen")
@@ -134,7 +152,7 @@ impl Telemetry {
     /// Writes and sends what waits, for at most this long, and ends the pipeline. What could not
     /// be delivered is counted and told once in the log.
     pub fn shutdown(&self, limit: Duration) -> Delivery {
-        if !self.ended.swap(true, Ordering::AcqRel) {
+        if self.is_here() && !self.ended.swap(true, Ordering::AcqRel) {
             let until = after(limit);
             self.end_waiting();
             // What llama-server counted since the last look.
@@ -159,12 +177,12 @@ impl Telemetry {
 
     /// Joules of the devices since the start, if anything measures them.
     pub fn energy_totals(&self) -> Option<Totals> {
-        self.joules.as_ref().and_then(Joules::totals)
+        self.joules().and_then(Joules::totals)
     }
 
     /// The latest look at the machine, if anything looks at it.
     pub fn machine(&self) -> Option<Arc<Sample>> {
-        self.joules.as_ref().and_then(Joules::latest)
+        self.joules().and_then(Joules::latest)
     }
 
     /// Gives the outputs the metrics, unless the pipeline's thread still looks at the machine:
@@ -177,7 +195,7 @@ impl Telemetry {
 
     /// Records that wait for a reading behind their end get the energy that is known now.
     fn end_waiting(&self) {
-        if let Some(joules) = &self.joules {
+        if let Some(joules) = self.joules() {
             joules.finish();
         }
     }
@@ -191,7 +209,7 @@ impl Telemetry {
 
 impl Sink for Telemetry {
     fn record(&self, record: Arc<RequestRecord>) {
-        let joules = self.joules.as_ref().filter(|joules| joules.measures());
+        let joules = self.joules().filter(|joules| joules.measures());
         let waits = if joules.is_some() {
             Waits::ForEnergy
         } else {
@@ -204,20 +222,20 @@ impl Sink for Telemetry {
     }
 
     fn started(&self, live: &Arc<LiveRequest>) {
-        if let Some(metrics) = &self.metrics {
+        if let Some(metrics) = self.metrics.as_ref().filter(|_| self.is_here()) {
             metrics.started(live);
             self.bridge.stir();
         }
-        if let Some(joules) = &self.joules {
+        if let Some(joules) = self.joules() {
             joules.started(live);
         }
     }
 
     fn serves(&self, served: &Arc<dyn ServedModel>) {
-        if let Some(metrics) = &self.metrics {
+        if let Some(metrics) = self.metrics.as_ref().filter(|_| self.is_here()) {
             self.bridge.watch(served, metrics);
         }
-        if let Some(joules) = &self.joules {
+        if let Some(joules) = self.joules() {
             joules.serves(served);
         }
     }
@@ -235,7 +253,7 @@ impl Sink for Telemetry {
     }
 
     fn energy(&self, record: &RequestRecord) -> Option<Energy> {
-        self.joules.as_ref()?.estimate(record)
+        self.joules()?.estimate(record)
     }
 }
 

@@ -119,6 +119,7 @@ impl Telemetry {
             worker.start()?;
         }
         Ok(Self {
+            owner: std::process::id(),
             queue,
             outputs,
             origin,

@@ -27,6 +27,8 @@ const THREAD: &str = "llama-metrics";
 /// The bridge. Its thread begins with the first model and ends with this value, once the look that
 /// is under way has ended.
 pub(crate) struct Bridge {
+    /// The process that the thread runs in.
+    owner: u32,
     shared: Arc<Shared>,
 }
 
@@ -51,6 +53,7 @@ struct State {
 impl Bridge {
     pub(crate) fn new() -> Self {
         Self {
+            owner: std::process::id(),
             shared: Arc::new(Shared {
                 state: Mutex::default(),
                 changed: Condvar::new(),
@@ -105,6 +108,10 @@ impl Bridge {
 
 impl Drop for Bridge {
     fn drop(&mut self) {
+        // A fork has no such thread, and the one that held the lock is not there to give it up.
+        if self.owner != std::process::id() {
+            return;
+        }
         // Not waited for: a server that hangs must not hold the program up.
         self.shared.lock().ended = true;
         self.shared.changed.notify_all();

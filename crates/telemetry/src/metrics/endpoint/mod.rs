@@ -25,6 +25,8 @@ const THREAD: &str = "metrics-endpoint";
 /// A running endpoint. Dropping it ends it; scrapes under way come to their end.
 #[derive(Debug)]
 pub struct PrometheusEndpoint {
+    /// The process that the thread runs in.
+    owner: u32,
     address: SocketAddr,
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -65,6 +67,7 @@ impl PrometheusEndpoint {
                 })?
         };
         Ok(Self {
+            owner: std::process::id(),
             address,
             ended,
             thread: Some(thread),
@@ -79,6 +82,10 @@ impl PrometheusEndpoint {
 
 impl Drop for PrometheusEndpoint {
     fn drop(&mut self) {
+        // A fork has no such thread, and the address is still the other process's.
+        if self.owner != std::process::id() {
+            return;
+        }
         self.ended.store(true, Ordering::Release);
         // The thread waits for a connection: it gets one.
         let mut here = self.address;
