@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +50,39 @@ def test_a_closed_stream_frees_its_slot(llm: lt.InferenceEngine) -> None:
     # Both slots were taken; an answer comes only once one is free.
     assert llm.infer("Hello", max_tokens=2).usage.completion_tokens == 2
     assert list(streams[0]) == []
+
+
+def _children() -> set[int]:
+    tasks = Path("/proc/self/task").iterdir()
+    return {int(pid) for task in tasks for pid in (task / "children").read_text().split()}
+
+
+def test_a_stream_is_closed_while_another_thread_waits_for_it(
+    model: str, settings: dict[str, object]
+) -> None:
+    before = _children()
+    with lt.load(model, context=1024, settings=settings) as llm:
+        (server,) = _children() - before
+        stream = llm.stream("Once upon a time", max_tokens=900)
+        next(stream)
+        # Nothing more comes for as long as the server stands still.
+        os.kill(server, signal.SIGSTOP)
+        going_on = threading.Timer(10, os.kill, (server, signal.SIGCONT))
+        going_on.start()
+        reading = threading.Thread(target=list, args=(stream,))
+        try:
+            reading.start()
+            reading.join(0.5)
+            assert reading.is_alive()
+            began = time.monotonic()
+            stream.close()
+            assert time.monotonic() - began < 5
+            reading.join(5)
+            assert not reading.is_alive()
+        finally:
+            going_on.cancel()
+            os.kill(server, signal.SIGCONT)
+        assert stream.result is None
 
 
 def test_messages_and_options_are_checked(llm: lt.InferenceEngine) -> None:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
+import threading
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -29,3 +34,28 @@ def test_models_are_found_by_path(model: str, settings: dict[str, object]) -> No
     found = lt.models.find(model, settings)
     assert found.path == Path(model)
     assert found.size == Path(model).stat().st_size
+
+
+def test_ctrl_c_ends_the_wait_for_a_download(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1024)
+                os.kill(os.getpid(), signal.SIGINT)
+                # No byte of an answer comes.
+                over.wait(20)
+
+        over = threading.Event()
+        server = threading.Thread(target=serve)
+        server.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/model.gguf"
+        began = time.monotonic()
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                lt.models.ensure(url, {"home": str(tmp_path)}, progress=None)
+            assert time.monotonic() - began < 10
+        finally:
+            over.set()
+            server.join()

@@ -70,6 +70,12 @@ impl AnswerStream {
 
     /// Reads what is left and returns the whole answer with its figures.
     pub async fn finish(mut self) -> Result<InferResult, Error> {
+        self.complete().await
+    }
+
+    /// The same for an answer that is kept: if this is given up on its way, it can be asked again.
+    /// Once it has returned, the answer is over.
+    pub async fn complete(&mut self) -> Result<InferResult, Error> {
         while self.next().await?.is_some() {}
         if self.exchange.recorded() {
             // It failed before, and the caller was told; half an answer is not an answer.

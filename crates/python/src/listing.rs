@@ -1,8 +1,9 @@
 //! Models by name.
 
-use crate::{error, options, progress};
+use crate::{error, options, progress, runtime};
 use llamatelemetry::Error;
 use llamatelemetry::models::{self, LocalModel};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -47,17 +48,23 @@ pub(crate) fn find_model(
     Ok(row(&found))
 }
 
-/// The model of this name, fetched and verified if it is not on this machine.
+/// The model of this name, fetched and verified if it is not on this machine. A signal handler that
+/// raises ends the wait for it.
 #[pyfunction]
 #[pyo3(signature = (name, settings=None, progress=None))]
 pub(crate) fn ensure_model(
     py: Python<'_>,
-    name: &str,
+    name: String,
     settings: Option<&Bound<'_, PyDict>>,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Row> {
     let settings = options::settings(settings)?;
     let listener = progress::listener(progress);
-    let found = detached(py, || Ok(models::ensure(name, &settings, &listener)?))?;
-    Ok(row(&found))
+    let fetching = async {
+        let fetch = move || models::ensure(&name, &settings, &listener).map_err(Error::from);
+        let found = tokio::task::spawn_blocking(fetch).await;
+        let found = found.map_err(|problem| PyRuntimeError::new_err(problem.to_string()))?;
+        found.map_err(|problem| error::raised(&problem))
+    };
+    Ok(row(&runtime::wait(py, fetching)?))
 }

@@ -30,9 +30,10 @@ pub(crate) fn listener(listener: Option<Py<PyAny>>) -> Arc<dyn Progress> {
     }
 }
 
-/// A listener that raises is told so by Python; the work goes on.
+/// A listener that raises is told so by Python; the work goes on. Nobody listens any more while
+/// the interpreter ends.
 fn tell(listener: &Py<PyAny>, event: &str, text: &str, count: Option<u64>, unit: Option<&str>) {
-    Python::attach(|py| {
+    Python::try_attach(|py| {
         if let Err(error) = listener.call1(py, (event, text, count, unit)) {
             error.write_unraisable(py, Some(listener.bind(py)));
         }
