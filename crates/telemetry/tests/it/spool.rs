@@ -342,9 +342,49 @@ fn what_is_kept_for_an_address_that_nobody_sends_to_any_more_expires() {
     file.set_modified(std::time::SystemTime::now() - week)
         .expect("its time is set");
     drop(file);
-    drop(start(&settings));
+    let second = start(&settings);
     assert!(
         files(home.home().root()).is_empty(),
         "nobody has wanted it for a week"
     );
+    assert_eq!(second.delivery().lost, 4);
+    let loss = second.loss().expect("what expired");
+    assert!(
+        loss.starts_with("4 spans that were kept for other"),
+        "{loss}"
+    );
+}
+
+#[test]
+fn a_small_limit_drops_what_others_kept_only_for_room_that_is_needed() {
+    let (home, mut settings) = settings(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &Address::free().url())]);
+    let first = start(&settings);
+    for _ in 0..40 {
+        first.record(one());
+    }
+    first.shutdown(Duration::from_millis(500));
+    drop(first);
+    let kept = files(home.home().root());
+    let [file] = &kept[..] else {
+        panic!("{kept:?}");
+    };
+    let endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT".to_owned();
+    let address = Address::free().url();
+    settings.telemetry.otel.insert(endpoint, address);
+    // More than half of what this program may keep, and not all of it.
+    let bytes = fs::metadata(file).expect("the file").len();
+    settings.telemetry.spool_limit = ByteSize(bytes + bytes / 4);
+
+    let second = start(&settings);
+    second.record(one());
+    assert!(second.settle(LONG));
+    assert!(file.exists(), "there is room for both");
+    assert_eq!(second.loss().filter(|loss| loss.contains("other")), None);
+    for _ in 0..20 {
+        second.record(one());
+    }
+    assert!(second.settle(LONG));
+    assert!(!file.exists(), "there is room for one");
+    let delivery = second.shutdown(Duration::from_millis(500));
+    assert_eq!((delivery.kept, delivery.lost), (84, 160));
 }

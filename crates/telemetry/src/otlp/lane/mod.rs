@@ -23,6 +23,8 @@ pub(super) struct Counts {
     pub(super) kept: u64,
     /// Refused, dropped, or still in memory.
     pub(super) lost: u64,
+    /// Those of the lost that dead processes had kept for other addresses.
+    expired: u64,
 }
 
 /// The way of one signal to its collector.
@@ -164,14 +166,18 @@ impl Lane {
     }
 
     pub(super) fn counts(&self) -> Counts {
-        let waiting = self.shared.lock().spool.items();
+        let (waiting, expired) = {
+            let state = self.shared.lock();
+            (state.spool.items(), state.spool.expired())
+        };
         let delivered = self.shared.delivered.load(Ordering::Relaxed);
         let accepted = self.shared.accepted.load(Ordering::Relaxed);
         let kept = if self.shared.outlives { waiting } else { 0 };
         Counts {
             delivered,
             kept,
-            lost: accepted.saturating_sub(delivered + kept),
+            lost: accepted.saturating_sub(delivered + kept) + expired,
+            expired,
         }
     }
 
@@ -181,11 +187,14 @@ impl Lane {
         let reason = self.shared.lock().failure.clone();
         let reason = reason.as_deref().unwrap_or("no answer in time");
         let (items, endpoint) = (self.shared.signal.items(), &self.shared.endpoint);
-        let all = counts.delivered + counts.kept + counts.lost;
-        let lost = (counts.lost > 0).then(|| {
+        let own = counts.lost - counts.expired;
+        let all = counts.delivered + counts.kept + own;
+        let lost =
+            (own > 0).then(|| format!("{own} of {all} {items} were lost: {reason}: {endpoint}"));
+        let expired = (counts.expired > 0).then(|| {
             format!(
-                "{} of {all} {items} were lost: {reason}: {endpoint}",
-                counts.lost
+                "{} {items} that were kept for other addresses were dropped: nobody sent them",
+                counts.expired
             )
         });
         let kept = (counts.kept > 0).then(|| {
@@ -194,10 +203,8 @@ impl Lane {
                 counts.kept
             )
         });
-        match (lost, kept) {
-            (Some(lost), Some(kept)) => Some(format!("{lost}; {kept}")),
-            (lost, kept) => lost.or(kept),
-        }
+        let all: Vec<String> = [lost, kept, expired].into_iter().flatten().collect();
+        (!all.is_empty()).then(|| all.join("; "))
     }
 }
 

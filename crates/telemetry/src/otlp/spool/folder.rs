@@ -7,7 +7,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 /// What the name of a spool file ends with.
 const FINISHED: &str = "spool";
@@ -17,12 +18,49 @@ const NEW: &str = "new";
 /// How long files are kept for an address that nobody sends to.
 const OLDEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// After a look that made no room, the next one comes no sooner.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
 /// What was dropped since nobody sends it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Expired {
-    pub(super) files: u64,
+    files: u64,
     pub(super) items: u64,
     bytes: u64,
+}
+
+impl Expired {
+    /// Tells of it in the log, if there is anything to tell.
+    pub(super) fn tell(&self, signal: Signal) {
+        if self.files > 0 {
+            tracing::warn!(
+                files = self.files,
+                items = self.items,
+                "{} kept for addresses that nobody sends to any more were dropped",
+                signal.items()
+            );
+        }
+    }
+
+    fn remove(&mut self, path: &Path, segment: &Segment) {
+        if fs::remove_file(path).is_ok() {
+            self.files += 1;
+            self.bytes += segment.size();
+            let items = segment.waiting().iter();
+            self.items += items.map(|waiting| u64::from(waiting.items)).sum::<u64>();
+        }
+    }
+}
+
+/// The files of the folder.
+#[derive(Debug, Default)]
+struct Left {
+    /// Bytes of all, whoever uses them.
+    bytes: u64,
+    /// Those of one signal and destination that nobody uses.
+    found: Vec<(SystemTime, Segment)>,
+    /// Those of one signal for other destinations that nobody uses.
+    abandoned: Vec<(SystemTime, PathBuf, Segment)>,
 }
 
 /// The folder that a process shares with others of the same home.
@@ -35,6 +73,8 @@ pub(in crate::otlp) struct Folder {
     ours: AtomicU64,
     /// Bytes of the others, as they were when last looked at.
     others: AtomicU64,
+    /// When a look for room found none.
+    fruitless: Mutex<Option<Instant>>,
 }
 
 impl Folder {
@@ -49,6 +89,7 @@ impl Folder {
             limit,
             ours: AtomicU64::new(0),
             others: AtomicU64::new(0),
+            fruitless: Mutex::new(None),
         };
         // Whether it can be written is better known now than when the first item comes.
         let (trial, trial_path) = folder.create("trial")?;
@@ -98,70 +139,84 @@ impl Folder {
     }
 
     /// The files that dead processes left for this destination, oldest first. Measures the others,
-    /// and drops those of this signal for other destinations that are too old or too many.
+    /// and drops those of this signal for other destinations that are older than [`OLDEST`].
     pub(super) fn adopt(&self, signal: Signal, destination: &str) -> (Vec<Segment>, Expired) {
-        let mut found: Vec<(SystemTime, Segment)> = Vec::new();
-        let mut abandoned: Vec<(SystemTime, PathBuf, Segment)> = Vec::new();
-        let mut others = 0;
+        let left = self.left(signal, destination);
+        let mut found = left.found;
+        for (_, segment) in &found {
+            self.took(segment.size());
+        }
+        let now = SystemTime::now();
+        let mut expired = Expired::default();
+        for (modified, path, segment) in left.abandoned {
+            let age = now.duration_since(modified).unwrap_or_default();
+            if age >= OLDEST {
+                expired.remove(&path, &segment);
+            }
+        }
+        self.measured(left.bytes - expired.bytes);
+        found.sort_by_key(|(modified, _)| *modified);
+        let found = found.into_iter().map(|(_, segment)| segment).collect();
+        (found, expired)
+    }
+
+    /// Makes room for so many bytes more, at the cost of what has been kept longest of this signal
+    /// for other destinations.
+    pub(super) fn make_room(&self, bytes: u64, signal: Signal, destination: &str) -> Expired {
+        let mut expired = Expired::default();
+        let fruitless = self.fruitless.lock();
+        let mut fruitless = fruitless.unwrap_or_else(PoisonError::into_inner);
+        if fruitless.is_some_and(|at| at.elapsed() < LOOK_AGAIN) {
+            return expired;
+        }
+        let mut left = self.left(signal, destination);
+        left.abandoned.sort_by_key(|(modified, ..)| *modified);
+        self.measured(left.bytes);
+        for (_, path, segment) in left.abandoned {
+            if self.has_room(bytes) {
+                break;
+            }
+            expired.remove(&path, &segment);
+            self.measured(left.bytes - expired.bytes);
+        }
+        *fruitless = (!self.has_room(bytes)).then(Instant::now);
+        expired
+    }
+
+    /// All files, and which of them dead processes left.
+    fn left(&self, signal: Signal, destination: &str) -> Left {
+        let mut left = Left::default();
         for (path, size, modified) in self.files() {
             let Some(file) = lock(&path) else {
-                others += size;
+                left.bytes += size;
                 continue;
             };
             if path.extension().is_some_and(|extension| extension == NEW) {
                 fs::remove_file(&path).ok();
                 continue;
             }
-            let ours = stem(&path).starts_with(signal.prefix());
-            let segment = ours.then(|| Segment::adopt(file, path.clone())).flatten();
+            left.bytes += size;
+            let of_signal = stem(&path).starts_with(signal.prefix());
+            // Another signal's stays, and dropping it unlocks it.
+            let segment = of_signal
+                .then(|| Segment::adopt(file, path.clone()))
+                .flatten();
             match segment {
                 Some(segment) if segment.destination() == destination => {
-                    self.took(segment.size());
-                    found.push((modified, segment));
+                    left.found.push((modified, segment));
                 }
-                Some(segment) => {
-                    others += size;
-                    abandoned.push((modified, path, segment));
-                }
-                // Another signal's: it stays, and dropping it unlocks it.
-                None => others += size,
+                Some(segment) => left.abandoned.push((modified, path, segment)),
+                None => {}
             }
         }
-        let expired = self.expire(abandoned);
-        others = others.saturating_sub(expired.bytes);
-        // Files that another lane of this pipeline holds were counted as others' too.
-        let ours = self.ours.load(Ordering::Relaxed);
-        let held: u64 = found.iter().map(|(_, segment)| segment.size()).sum();
-        self.others.store(
-            others.saturating_sub(ours.saturating_sub(held)),
-            Ordering::Relaxed,
-        );
-        found.sort_by_key(|(modified, _)| *modified);
-        let found = found.into_iter().map(|(_, segment)| segment).collect();
-        (found, expired)
+        left
     }
 
-    /// Removes what was kept for others and is older than [`OLDEST`], and of the rest the oldest
-    /// until they take half of the limit at most.
-    fn expire(&self, mut abandoned: Vec<(SystemTime, PathBuf, Segment)>) -> Expired {
-        abandoned.sort_by_key(|(modified, ..)| *modified);
-        let now = SystemTime::now();
-        let mut left: u64 = abandoned.iter().map(|(.., segment)| segment.size()).sum();
-        let mut expired = Expired::default();
-        for (modified, path, segment) in abandoned {
-            let age = now.duration_since(modified).unwrap_or_default();
-            if age < OLDEST && left <= self.limit / 2 {
-                break;
-            }
-            left -= segment.size();
-            if fs::remove_file(&path).is_ok() {
-                expired.files += 1;
-                expired.bytes += segment.size();
-                let items = segment.waiting().iter();
-                expired.items += items.map(|waiting| u64::from(waiting.items)).sum::<u64>();
-            }
-        }
-        expired
+    /// All files together have so many bytes: those that we do not use are others'.
+    fn measured(&self, bytes: u64) {
+        let ours = self.ours.load(Ordering::Relaxed);
+        self.others
+            .store(bytes.saturating_sub(ours), Ordering::Relaxed);
     }
 
     fn files(&self) -> Vec<(PathBuf, u64, SystemTime)> {

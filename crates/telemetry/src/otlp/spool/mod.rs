@@ -29,6 +29,8 @@ pub(super) struct Spool {
     origin: OwnOrigin,
     store: Store,
     items: u64,
+    /// Items that dead processes had kept for other addresses and that were dropped here.
+    expired: u64,
 }
 
 #[derive(Debug)]
@@ -63,21 +65,21 @@ impl Search {
     /// dropped, which is told in the log.
     pub(super) fn find(&self) -> Found {
         let (found, expired) = self.folder.adopt(self.signal, &self.destination);
-        if expired.files > 0 {
-            tracing::warn!(
-                files = expired.files,
-                items = expired.items,
-                "{} kept for addresses that nobody sends to any more were dropped",
-                self.signal.items()
-            );
+        expired.tell(self.signal);
+        Found {
+            segments: found,
+            expired: expired.items,
         }
-        Found(found)
     }
 }
 
 /// Files that were found, oldest first.
 #[derive(Debug)]
-pub(super) struct Found(Vec<Segment>);
+pub(super) struct Found {
+    segments: Vec<Segment>,
+    /// Items for other addresses that were dropped on the way.
+    expired: u64,
+}
 
 /// Frames to be sent at once.
 #[derive(Debug)]
@@ -100,6 +102,7 @@ impl Spool {
                 limit,
             },
             items: 0,
+            expired: 0,
         }
     }
 
@@ -119,6 +122,7 @@ impl Spool {
                 own: false,
             },
             items: 0,
+            expired: 0,
         }
     }
 
@@ -130,6 +134,11 @@ impl Spool {
     /// The items that wait.
     pub(super) fn items(&self) -> u64 {
         self.items
+    }
+
+    /// Items that were kept for other addresses and were dropped: too old, or in the way.
+    pub(super) fn expired(&self) -> u64 {
+        self.expired
     }
 
     /// What looks for files that dead processes left, without the spool: reading them takes time.
@@ -157,9 +166,10 @@ impl Spool {
         else {
             return 0;
         };
+        self.expired += found.expired;
         let before = self.items;
         // Taken in reverse to the front, so that the oldest comes first.
-        for segment in found.0.into_iter().rev() {
+        for segment in found.segments.into_iter().rev() {
             if segment.damaged() > 0 {
                 tracing::warn!(
                     bytes = segment.damaged(),
@@ -199,8 +209,14 @@ impl Spool {
                 segments,
                 own,
             } => {
-                if !folder.has_room(record::size(frame.bytes.len())) {
-                    return Err(full(folder.limit()));
+                let bytes = record::size(frame.bytes.len());
+                if !folder.has_room(bytes) {
+                    let expired = folder.make_room(bytes, *signal, destination);
+                    expired.tell(*signal);
+                    self.expired += expired.items;
+                    if !folder.has_room(bytes) {
+                        return Err(full(folder.limit()));
+                    }
                 }
                 let longest = SEGMENT.min(folder.limit() / 16);
                 let current = segments.back().filter(|last| *own && last.size() < longest);
