@@ -43,9 +43,13 @@ use proxy::Records;
 use receiver::Receiver;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use stored::Stored;
 use upstream::Upstream;
+
+/// After their requests were cut off, records are waited for so long.
+const RECORD_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What to serve and how.
 #[derive(Debug, Clone)]
@@ -88,6 +92,8 @@ pub(crate) struct Shared {
     pub(crate) feed: Arc<Feed>,
     pub(crate) telemetry: Option<Arc<Telemetry>>,
     pub(crate) started: Instant,
+    /// No more requests are taken.
+    pub(crate) draining: AtomicBool,
 }
 
 impl Gateway {
@@ -119,6 +125,7 @@ impl Gateway {
             feed,
             telemetry: plan.telemetry,
             started: Instant::now(),
+            draining: AtomicBool::new(false),
         });
         let receiver = Receiver::start(serve, &shared).await;
         let control = control::listen(
@@ -164,10 +171,14 @@ impl Gateway {
     /// Takes the rules of new settings: keys, hosts, origins, limits, certificate. Where it listens
     /// stays. What is wrong with keys or certificate leaves everything as it was.
     pub fn reload(&self, settings: &Settings) -> Result<(), GatewayError> {
-        if let Some(tls) = &self.tls {
-            tls.reload(&settings.serve)?;
+        let rules = self.shared.guard.read(settings)?;
+        // Whether TLS is spoken at all was settled when the door opened.
+        if let Some(tls) = &self.tls
+            && let Some(read) = Tls::read(&settings.serve)?
+        {
+            tls.take(&read);
         }
-        self.shared.guard.reload(settings)?;
+        self.shared.guard.take(rules);
         self.shared.access_log.set(settings.serve.access_log);
         self.shared.admission.reload(&settings.serve);
         Ok(())
@@ -195,21 +206,39 @@ impl Gateway {
         notices
     }
 
-    /// Takes no new requests, waits at most so long for those in flight, then stops the models.
+    /// Takes no new requests, waits at most so long for those in flight, cuts off the others, then
+    /// stops the models. Each request has left its record by then.
     pub async fn drain(self, limit: Duration) {
+        let deadline = Instant::now() + limit;
+        let Self {
+            door,
+            receiver,
+            control,
+            shared,
+            tls: _,
+        } = self;
+        shared.draining.store(true, Ordering::Release);
         // Who listens to events would hold the door open.
-        self.shared.feed.close();
-        self.door.close(limit).await;
-        if let Ok(control) = self.control {
-            control.close(limit).await;
+        shared.feed.close();
+        let control = async {
+            if let Ok(control) = control {
+                control.close(deadline).await;
+            }
+        };
+        let receiver = async {
+            if let Some(receiver) = receiver {
+                receiver.close(deadline).await;
+            }
+        };
+        tokio::join!(door.close(deadline), control, receiver);
+        // The records of those that were cut off wait for their servers' last word on them.
+        if tokio::time::timeout(RECORD_PATIENCE, shared.feed.all_told())
+            .await
+            .is_err()
+        {
+            tracing::warn!("a request that was cut off has left no record in time");
         }
-        if let Some(receiver) = self.receiver {
-            receiver.close(limit).await;
-        }
-        // The routes went with the doors.
-        if let Some(shared) = Arc::into_inner(self.shared) {
-            shared.fleet.stop().await;
-        }
+        shared.fleet.clone().stop().await;
     }
 }
 

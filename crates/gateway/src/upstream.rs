@@ -2,7 +2,7 @@
 
 use crate::GatewayError;
 use http::uri::{InvalidUri, PathAndQuery, Uri};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderValue, Request, header};
 use llamatelemetry_api::{Address, Client};
 
 /// A server that we did not start. It gets the same requests and leaves the same records as one of
@@ -56,15 +56,19 @@ impl Upstream {
     }
 
     /// Makes a request's head one for this server.
-    pub(crate) fn address(&self, uri: &mut Uri, headers: &mut HeaderMap) {
+    pub(crate) fn address<B>(&self, request: &mut Request<B>) {
+        let headers = request.headers_mut();
         if headers.contains_key(header::HOST) {
             headers.insert(header::HOST, self.host.clone());
         }
         if !self.prefix.is_empty() {
-            let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+            let path = request
+                .uri()
+                .path_and_query()
+                .map_or("/", PathAndQuery::as_str);
             // Two paths make a path.
             if let Ok(joined) = format!("{}{path}", self.prefix).parse() {
-                *uri = joined;
+                *request.uri_mut() = joined;
             }
         }
     }
@@ -78,12 +82,13 @@ mod tests {
     async fn a_url_is_an_address_a_host_and_a_prefix() {
         let upstream = Upstream::find("http://127.0.0.1:81/api/").await.unwrap();
         assert_eq!(upstream.client.address().to_string(), "http://127.0.0.1:81");
-        let mut uri = Uri::from_static("/v1/models?a=1");
-        let mut headers = HeaderMap::new();
+        let mut request = Request::new(());
+        *request.uri_mut() = Uri::from_static("/v1/models?a=1");
+        let headers = request.headers_mut();
         headers.insert(header::HOST, HeaderValue::from_static("here"));
-        upstream.address(&mut uri, &mut headers);
-        assert_eq!(uri, "/api/v1/models?a=1");
-        assert_eq!(headers[header::HOST], "127.0.0.1:81");
+        upstream.address(&mut request);
+        assert_eq!(request.uri(), "/api/v1/models?a=1");
+        assert_eq!(request.headers()[header::HOST], "127.0.0.1:81");
         for wrong in ["https://127.0.0.1", "127.0.0.1:80", "http://", "x y"] {
             assert!(Upstream::find(wrong).await.is_err(), "{wrong}");
         }

@@ -117,7 +117,7 @@ pub(super) async fn answer(
     let stream = stream.map_err(|error| {
         Refusal::new(StatusCode::BAD_GATEWAY, "server_error", error.to_string())
     })?;
-    let held = (permit, Box::new(lease) as Box<dyn Send>);
+    let held = (permit, Box::new(lease));
     Ok(Response::new(Body::new(Lines {
         next: Some(Box::pin(line(stream, held))),
     })))
@@ -145,7 +145,7 @@ fn other(why: &str) -> Refusal {
 }
 
 /// What is kept while an answer runs.
-type Held = (Permit, Box<dyn Send>);
+type Held = (Permit, Box<Lease>);
 /// A line, and what is needed for the next one, if there is one.
 type Step = (Bytes, Option<(AnswerStream, Held)>);
 
@@ -153,6 +153,7 @@ type Step = (Bytes, Option<(AnswerStream, Held)>);
 async fn line(mut stream: AnswerStream, mut held: Held) -> Step {
     let (line, rest) = match stream.next().await {
         Ok(Some(delta)) => {
+            held.1.progressed();
             let line = json!({ "text": delta.text, "reasoning": delta.reasoning });
             (line, Some((stream, held)))
         }

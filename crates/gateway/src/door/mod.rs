@@ -19,7 +19,7 @@ use listener::Incoming;
 use llamatelemetry_settings::ServeSettings;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
@@ -86,7 +86,7 @@ impl Manners {
 #[derive(Debug)]
 pub(crate) struct Door {
     listening: Listening,
-    close: Option<oneshot::Sender<Duration>>,
+    close: Option<oneshot::Sender<Instant>>,
     accepting: JoinHandle<()>,
 }
 
@@ -115,10 +115,11 @@ impl Door {
         }
     }
 
-    /// Lets nobody in any more and waits, at most so long, for those who are in.
-    pub(crate) async fn close(mut self, limit: Duration) {
+    /// Lets nobody in any more, waits until then for those who are in, and cuts off the others. What
+    /// they held is given back by the end.
+    pub(crate) async fn close(mut self, deadline: Instant) {
         if let Some(close) = self.close.take()
-            && close.send(limit).is_ok()
+            && close.send(deadline).is_ok()
         {
             // A panic in it has nothing to say here.
             drop((&mut self.accepting).await);
@@ -136,14 +137,15 @@ async fn accept(
     listener: Listener,
     routes: Router,
     manners: Manners,
-    mut closing: oneshot::Receiver<Duration>,
+    mut closing: oneshot::Receiver<Instant>,
 ) {
     let graceful = GracefulShutdown::new();
     // Dropped with this task, and every connection with it.
     let mut connections = JoinSet::new();
-    let limit = loop {
+    let deadline = loop {
         let incoming = tokio::select! {
-            limit = &mut closing => break limit.unwrap_or_default(),
+            // Without a word the door itself is gone, and this task with it.
+            deadline = &mut closing => break deadline.unwrap_or_else(|_| Instant::now()),
             // A connection that has ended makes room; how it ended it has told itself.
             Some(_) = connections.join_next() => continue,
             incoming = listener.accept() => incoming,
@@ -158,12 +160,13 @@ async fn accept(
         connections.spawn(connection.serve(incoming, watcher));
     };
     drop(listener);
-    if tokio::time::timeout(limit, graceful.shutdown())
+    if tokio::time::timeout_at(deadline.into(), graceful.shutdown())
         .await
         .is_err()
     {
         tracing::warn!("requests were still in flight when the time to finish them was over");
     }
+    connections.shutdown().await;
 }
 
 /// Says no to a client for whom there is no room, if that can be said at once.

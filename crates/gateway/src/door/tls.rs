@@ -26,12 +26,11 @@ impl Tls {
         }))
     }
 
-    /// Reads certificate and key anew, for connections that come from now on.
-    pub(crate) fn reload(&self, settings: &ServeSettings) -> Result<(), GatewayError> {
-        if let Some(config) = config(settings)? {
-            *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
-        }
-        Ok(())
+    /// Shows another certificate to connections that come from now on.
+    pub(crate) fn take(&self, other: &Self) {
+        let config = other.config.read().unwrap_or_else(PoisonError::into_inner);
+        let config = config.clone();
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
     }
 
     pub(super) fn acceptor(&self) -> TlsAcceptor {

@@ -32,11 +32,17 @@ pub(super) async fn bring(
     progress: Arc<LoadProgress>,
 ) {
     let outcome = attempt(&fleet, member, by, &progress).await;
+    if let Some(too_late) = settle(&fleet, member, outcome) {
+        unload(too_late.replicas, UnloadReason::Shutdown, None).await;
+    }
+    fleet.tell();
+}
+
+/// Says in the fleet how a load went. Gives back what came of it where the fleet closes.
+fn settle(fleet: &Fleet, member: usize, outcome: Result<Ready, Setback>) -> Option<Ready> {
     let mut state = fleet.lock();
     if state.closing {
-        drop(state);
-        // The servers that may have come go after the lock.
-        return drop(outcome);
+        return outcome.ok();
     }
     let model = &mut state.members[member];
     match outcome {
@@ -53,8 +59,7 @@ pub(super) async fn bring(
             model.failed(reason, would_repeat);
         }
     }
-    drop(state);
-    fleet.tell();
+    None
 }
 
 async fn attempt(
@@ -83,10 +88,7 @@ async fn attempt(
             fleet.measure_loaded().await;
         }
         if let Err(setback) = room(fleet, member, bytes, Place::First).await {
-            for replica in replicas {
-                let server = replica.server.clone();
-                server.unload(UnloadReason::Room, measured).await;
-            }
+            unload(replicas, UnloadReason::Room, measured).await;
             return Err(setback);
         }
     }
@@ -206,10 +208,23 @@ async fn start(
             alias: Some(plan.name.clone()),
             ..fleet.options.clone()
         };
-        let server = ServerManager::start_server(&plan.model, &options).await?;
-        started.push(Arc::new(Replica::new(server)));
+        match ServerManager::start_server(&plan.model, &options).await {
+            Ok(server) => started.push(Arc::new(Replica::new(server))),
+            Err(error) => {
+                unload(started, UnloadReason::GivenUp, None).await;
+                return Err(error);
+            }
+        }
     }
     Ok(started)
+}
+
+/// Stops servers that nobody has asked anything yet. Dropping them would do so too, and hold up all
+/// else that this thread has to do.
+async fn unload(replicas: Vec<Arc<Replica>>, reason: UnloadReason, freed: Option<u64>) {
+    for replica in replicas {
+        replica.server.clone().unload(reason, freed).await;
+    }
 }
 
 /// What its servers take, in bytes.

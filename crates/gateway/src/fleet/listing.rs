@@ -7,6 +7,7 @@ use crate::Shared;
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
+use llamatelemetry::LiveServer;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -83,6 +84,23 @@ impl Fleet {
     pub(crate) fn models(&self) -> Vec<ModelView> {
         let state = self.lock();
         state.members.iter().map(ModelView::of).collect()
+    }
+}
+
+impl Fleet {
+    /// A run that can be asked of the model that is served, where it is the only one. No lease: it
+    /// may go at any time, and asking it does not keep it.
+    pub(crate) fn only_run(&self) -> Option<Arc<LiveServer>> {
+        let state = self.lock();
+        match state.members.as_slice() {
+            [
+                Member {
+                    phase: Phase::Ready(ready),
+                    ..
+                },
+            ] => ready.replicas.iter().find_map(|replica| replica.run()),
+            _ => None,
+        }
     }
 }
 

@@ -38,8 +38,9 @@ pub(crate) struct Guard {
     rules: RwLock<Arc<Rules>>,
 }
 
+/// What may come in now.
 #[derive(Debug)]
-struct Rules {
+pub(crate) struct Rules {
     hosts: Hosts,
     origins: Origins,
     keys: KeyRing,
@@ -70,14 +71,18 @@ impl Guard {
         rules.keys.needed() && !rules.keys.is_empty()
     }
 
-    /// Takes new rules. What is wrong with them leaves the old ones.
-    pub(crate) fn reload(&self, settings: &Settings) -> Result<(), KeyError> {
+    /// The rules of new settings, to [`take`](Self::take) once nothing else is wrong with these.
+    pub(crate) fn read(&self, settings: &Settings) -> Result<Rules, KeyError> {
         let mut rules = Rules::load(self.listening, settings)?;
         if self.rules().keys.needed() {
             rules.keys.need();
         }
+        Ok(rules)
+    }
+
+    /// Judges by these rules from now on.
+    pub(crate) fn take(&self, rules: Rules) {
         *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
-        Ok(())
     }
 
     fn rules(&self) -> Arc<Rules> {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 
 /// Events that wait for the slowest listener; it is told how many more it has missed.
 const WAITING: usize = 1_024;
@@ -25,10 +25,14 @@ pub(super) struct Event {
 pub(crate) struct Feed {
     inner: Arc<dyn Sink>,
     state: Mutex<State>,
+    /// Told when the last request that ran has left its record.
+    told: Notify,
 }
 
 struct State {
     live: BTreeMap<[u8; 8], Weak<LiveRequest>>,
+    /// Records that are being handed on.
+    passing: usize,
     /// `None` once there will be no more.
     events: Option<broadcast::Sender<Event>>,
 }
@@ -51,6 +55,13 @@ struct Ended<'a> {
     error: Option<&'a str>,
 }
 
+impl State {
+    /// Nothing runs whose record is still to come.
+    fn is_quiet(&self) -> bool {
+        self.live.is_empty() && self.passing == 0
+    }
+}
+
 impl Feed {
     /// In front of this sink.
     pub(crate) fn new(inner: Arc<dyn Sink>) -> Self {
@@ -58,8 +69,10 @@ impl Feed {
             inner,
             state: Mutex::new(State {
                 live: BTreeMap::new(),
+                passing: 0,
                 events: Some(broadcast::Sender::new(WAITING)),
             }),
+            told: Notify::new(),
         }
     }
 
@@ -83,6 +96,19 @@ impl Feed {
         self.lock().events = None;
     }
 
+    /// Waits until every request that was sent has left its record.
+    pub(crate) async fn all_told(&self) {
+        loop {
+            let mut told = std::pin::pin!(self.told.notified());
+            // Before looking, so that nothing is missed between.
+            told.as_mut().enable();
+            if self.lock().is_quiet() {
+                return;
+            }
+            told.await;
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -100,7 +126,11 @@ impl Feed {
 
 impl Sink for Feed {
     fn record(&self, record: Arc<RequestRecord>) {
-        self.lock().live.remove(&record.span_id.0);
+        {
+            let mut state = self.lock();
+            state.live.remove(&record.span_id.0);
+            state.passing += 1;
+        }
         self.tell("request_ended", || {
             let seconds = |time: Option<std::time::Duration>| time.map(|time| time.as_secs_f64());
             json!(Ended {
@@ -120,6 +150,11 @@ impl Sink for Feed {
             })
         });
         self.inner.record(record);
+        let mut state = self.lock();
+        state.passing -= 1;
+        if state.is_quiet() {
+            self.told.notify_waiters();
+        }
     }
 
     fn samples(&self, trace_id: TraceId, parent: Option<&TraceContext>) -> bool {

@@ -30,6 +30,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use endpoint::Target;
 use headers::RequestId;
+pub(crate) use headers::to_client;
 use http::request::Parts;
 use http::{Method, Request, StatusCode};
 use http_body_util::Full;
@@ -100,6 +101,8 @@ async fn pass_on(
     let whole = body.clone().unwrap_or_default();
     let question = Question::read(&whole);
     let model = question.model.clone();
+    // Requests without a body name it in their query, as llama-server's router has it.
+    let model = model.or_else(|| question::model_in_query(&head.uri));
     let mut exchange = target.endpoint.map(|endpoint| {
         let asked = question.asked(&head.headers, &whole, endpoint, shared);
         Exchange::begin(shared.records.sink.clone(), endpoint, asked)

@@ -2,7 +2,8 @@
 
 use super::headers;
 use crate::Shared;
-use http::HeaderMap;
+use axum::extract::Query;
+use http::{HeaderMap, Uri};
 use llamatelemetry::Asked;
 use llamatelemetry_record::{Endpoint, Incoming, OutputType, RequestParameters};
 use serde::Deserialize;
@@ -137,9 +138,30 @@ impl<'a> Question<'a> {
     }
 }
 
+/// The model that a query names.
+pub(super) fn model_in_query(uri: &Uri) -> Option<Cow<'static, str>> {
+    #[derive(Deserialize)]
+    struct Named {
+        model: Option<String>,
+    }
+    let Query(named) = Query::<Named>::try_from_uri(uri).ok()?;
+    let model = named.model.filter(|model| !model.is_empty());
+    model.map(Cow::Owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_query_names_a_model_too() {
+        let named = |uri| model_in_query(&Uri::from_static(uri));
+        assert_eq!(named("/props?model=a%2Fb").as_deref(), Some("a/b"));
+        assert_eq!(named("/slots?x=1&model=b").as_deref(), Some("b"));
+        for none in ["/slots", "/slots?model=", "/slots?models=a"] {
+            assert_eq!(named(none), None, "{none}");
+        }
+    }
 
     #[test]
     fn every_api_says_it_in_its_own_words() {

@@ -48,9 +48,7 @@ impl Seat {
     pub(super) fn address<B>(&self, request: &mut Request<B>) {
         self.client().authorize(request.headers_mut());
         if let Self::Foreign(upstream) = self {
-            let mut uri = std::mem::take(request.uri_mut());
-            upstream.address(&mut uri, request.headers_mut());
-            *request.uri_mut() = uri;
+            upstream.address(request);
         }
     }
 

@@ -23,7 +23,7 @@ use intake::Intake;
 use llamatelemetry_settings::ServeSettings;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 /// The doors that OTLP comes in by.
 #[derive(Debug)]
@@ -99,16 +99,16 @@ impl Receiver {
         &self.notices
     }
 
-    /// Takes nothing more, waits at most so long for what is under way, and closes the store.
-    pub(crate) async fn close(self, limit: Duration) {
+    /// Takes nothing more, waits until then for what is under way, and closes the store.
+    pub(crate) async fn close(self, deadline: Instant) {
         let http = async {
             if let Some(door) = self.http {
-                door.close(limit).await;
+                door.close(deadline).await;
             }
         };
         let grpc = async {
             if let Some(door) = self.grpc {
-                door.close(limit).await;
+                door.close(deadline).await;
             }
         };
         tokio::join!(http, grpc);
