@@ -62,9 +62,10 @@ async fn a_drain_past_its_limit_leaves_every_record_and_no_server() {
 async fn asking_after_health_loads_nothing_and_keeps_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = settings();
-    add_model(&mut settings, folder.path(), 1);
+    let name = add_model(&mut settings, folder.path(), 1);
     // One model alone is loaded from the start; it goes when nobody asks it.
-    settings.serve.keep_alive = KeepAlive::For(Duration::from_secs(1));
+    let model = settings.serve.models.get_mut(&name).unwrap();
+    model.keep_alive = Some(KeepAlive::For(Duration::from_secs(1)));
     let sink = Arc::new(Kept::default());
     let gateway = start(settings, &sink).await;
     let address = gateway.address();
