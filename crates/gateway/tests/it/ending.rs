@@ -65,7 +65,7 @@ async fn asking_after_health_loads_nothing_and_keeps_nothing() {
     let name = add_model(&mut settings, folder.path(), 1);
     // One model alone is loaded from the start; it goes when nobody asks it.
     let model = settings.serve.models.get_mut(&name).unwrap();
-    model.keep_alive = Some(KeepAlive::For(Duration::from_secs(1)));
+    model.idle = Some(KeepAlive::For(Duration::from_secs(1)));
     let sink = Arc::new(Kept::default());
     let gateway = start(settings, &sink).await;
     let address = gateway.address();
