@@ -19,6 +19,7 @@ mod error;
 mod fleet;
 mod guard;
 mod interface;
+mod ordered;
 mod proxy;
 mod receiver;
 mod refusal;

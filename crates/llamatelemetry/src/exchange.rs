@@ -9,7 +9,7 @@ use llamatelemetry_api::{Address, ApiError};
 use llamatelemetry_record::{
     Baggage, Content, Endpoint, Failure, FinishReason, LiveRequest, Mark, MarkKind, Message,
     Observed, PhaseClock, Propagation, RequestParameters, RequestRecord, ServerExit, Sink, SpanId,
-    StreamScanner, TraceContext, TraceId, TraceState, Wait,
+    StreamScanner, TraceContext, TraceId, TraceState, Wait, WaitCause,
 };
 use llamatelemetry_server::Exit;
 use std::fmt;
@@ -64,6 +64,8 @@ pub struct Exchange {
     streamed: bool,
     /// What it waited for beside the server's restarts.
     waits: Vec<Wait>,
+    /// What it waits for now, and since when.
+    waiting: Option<(WaitCause, Moment)>,
     /// Who is to answer, once that is known.
     server: Option<Arc<ServerManager>>,
     /// `None` until it is sent.
@@ -127,6 +129,7 @@ impl Exchange {
             content: asked.content,
             streamed: true,
             waits: Vec::new(),
+            waiting: None,
             server: None,
             sent: None,
             failing: None,
@@ -174,10 +177,36 @@ impl Exchange {
         self.failing.is_some()
     }
 
+    /// From now on it waits for this, until [`waited`](Self::waited) tells of the wait or
+    /// [`waits_no_more`](Self::waits_no_more) that it was none. A request that ends before has
+    /// waited in vain, and its record tells how long.
+    pub fn waits_for(&mut self, cause: WaitCause) {
+        self.waiting = Some((cause, Moment::now()));
+    }
+
+    /// What it waited for is there; the wait is told elsewhere, or not worth telling.
+    pub fn waits_no_more(&mut self) {
+        self.waiting = None;
+    }
+
     /// It had to wait for this before it could be sent. Waits for a restart of its server are
     /// known without being told.
     pub fn waited(&mut self, wait: Wait) {
+        self.waiting = None;
         self.waits.push(wait);
+    }
+
+    /// The wait that it gives up by ending.
+    fn close_wait(&mut self) {
+        if let Some((cause, since)) = self.waiting.take() {
+            self.waits.push(Wait {
+                cause,
+                started_at: since.wall(since.instant),
+                duration: since.instant.elapsed(),
+                exit: None,
+                span: None,
+            });
+        }
     }
 
     /// This server is to answer.
@@ -408,6 +437,7 @@ impl Exchange {
             exit,
             output,
         } = end;
+        self.close_wait();
         let context = self.propagation.context;
         let mut record = RequestRecord {
             parent: self.parent,

@@ -9,6 +9,7 @@ mod body;
 mod limits;
 mod permit;
 mod queue;
+mod runs;
 
 pub(crate) use permit::Permit;
 
@@ -24,8 +25,9 @@ use llamatelemetry_api::Endpoints as _;
 use llamatelemetry_settings::ServeSettings;
 use permit::Holds;
 use queue::{Flow, Queue};
+use runs::Runs;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -69,27 +71,25 @@ struct Queues {
 #[derive(Debug, Default)]
 struct Model {
     queue: Queue<Waiting>,
-    /// The runs that were asked for their slots, and what they said.
-    runs: Vec<(Weak<LiveServer>, Option<usize>)>,
+    runs: Runs<LiveServer>,
     /// How long a request holds its slot, s, on average; 0: not known yet.
     pace: f64,
 }
 
 impl Model {
-    fn learn(&mut self, run: &Arc<LiveServer>, slots: usize) {
-        for (known, told) in &mut self.runs {
-            if is(known, run) {
-                *told = Some(slots);
-            }
+    /// Counts the slots anew, of the runs that have not ended.
+    fn count_slots(&mut self) {
+        if let Some(slots) = self.runs.slots() {
+            self.queue.set_slots(slots);
         }
-        let alive = self.runs.iter().filter(|(run, _)| run.strong_count() > 0);
-        let all = alive.filter_map(|(_, slots)| *slots).sum();
-        self.queue.set_slots(all);
     }
-}
 
-fn is(known: &Weak<LiveServer>, run: &Arc<LiveServer>) -> bool {
-    std::ptr::eq(known.as_ptr(), Arc::as_ptr(run))
+    /// Counts the slots anew where a run has ended.
+    fn forget_ended(&mut self) {
+        if self.runs.forget_ended() {
+            self.count_slots();
+        }
+    }
 }
 
 /// A request that waits.
@@ -208,19 +208,19 @@ impl Admission {
             let Some(found) = queues.of_models.get_mut(model) else {
                 return;
             };
-            let asked = found.runs.iter().any(|(known, _)| is(known, run));
-            if asked {
+            found.forget_ended();
+            if !found.runs.add(run) {
                 return;
             }
-            found.runs.retain(|(known, _)| known.strong_count() > 0);
-            found.runs.push((Arc::downgrade(run), None));
         }
         let (admission, model, run) = (self.clone(), model.to_owned(), run.clone());
         let asking = async move {
             match run.client().props().await {
                 Ok(props) => admission.call(&model, |model| {
                     let slots = usize::try_from(props.total_slots).unwrap_or(usize::MAX);
-                    model.learn(&run, slots);
+                    model.runs.told(&run, slots);
+                    model.forget_ended();
+                    model.count_slots();
                 }),
                 Err(error) => tracing::debug!(%error, model, "its slots are not known"),
             }

@@ -65,6 +65,8 @@ impl Drop for Permit {
         }
         let held = self.since.elapsed().as_secs_f64();
         self.admission.call(&self.model, |model| {
+            // Requests end with their run.
+            model.forget_ended();
             model.queue.done(flow, thought, took);
             model.pace = if model.pace == 0.0 {
                 held

@@ -33,7 +33,21 @@ struct Line<T> {
 struct Ticket<T> {
     number: u64,
     start: u64,
+    tokens: u64,
     wake: T,
+}
+
+impl<T> Line<T> {
+    /// Takes the request at this place out. Those behind it move up: it took nothing of the server.
+    fn take_out(&mut self, place: usize, clock: u64) -> Option<Ticket<T>> {
+        let gone = self.waiting.remove(place)?;
+        let earlier = |at: u64| at.saturating_sub(gone.tokens).max(clock);
+        for ticket in self.waiting.iter_mut().skip(place) {
+            ticket.start = earlier(ticket.start);
+        }
+        self.end = earlier(self.end);
+        Some(gone)
+    }
 }
 
 impl<T> Default for Queue<T> {
@@ -82,6 +96,7 @@ impl<T> Queue<T> {
         let ticket = Ticket {
             number,
             start,
+            tokens: tokens.max(1),
             wake,
         };
         if let Some(line) = self.flows.get_mut(&flow) {
@@ -95,11 +110,11 @@ impl<T> Queue<T> {
         let Some(line) = self.flows.get_mut(&flow) else {
             return false;
         };
-        let before = line.waiting.len();
-        line.waiting.retain(|ticket| ticket.number != number);
-        let left = line.waiting.len() < before;
-        self.waiting -= usize::from(left);
-        left
+        let mut waiting = line.waiting.iter();
+        let place = waiting.position(|ticket| ticket.number == number);
+        let left = place.and_then(|place| line.take_out(place, self.clock));
+        self.waiting -= usize::from(left.is_some());
+        left.is_some()
     }
 
     /// The next one, if a slot is free; it has the slot then.
@@ -155,7 +170,8 @@ impl<T> Queue<T> {
 
     /// Takes a key's newest request out of the queue.
     pub(super) fn give_up(&mut self, flow: Flow) -> Option<T> {
-        let ticket = self.flows.get_mut(&flow)?.waiting.pop_back()?;
+        let line = self.flows.get_mut(&flow)?;
+        let ticket = line.take_out(line.waiting.len().checked_sub(1)?, self.clock)?;
         self.waiting -= 1;
         Some(ticket.wake)
     }
@@ -244,6 +260,28 @@ mod tests {
         queue.wait(2, 500, 2, "b");
         queue.done(3, 1, 1);
         assert_eq!(queue.next(), Some("b"));
+    }
+
+    #[test]
+    fn who_leaves_has_taken_nothing() {
+        let mut queue = queue(1);
+        assert!(queue.take(9, 1));
+        queue.wait(1, 1000, 1, "a1");
+        queue.wait(1, 1000, 2, "a2");
+        queue.wait(1, 10, 3, "a3");
+        queue.wait(2, 100, 4, "b1");
+        queue.wait(2, 100, 5, "b2");
+        // One leaves by itself, one is sent away; the one behind moves up.
+        assert!(queue.leave(1, 1));
+        queue.wait(1, 1000, 6, "a4");
+        assert_eq!(queue.give_up(1), Some("a4"));
+        assert!(queue.leave(1, 2));
+        let mut order = Vec::new();
+        for _ in 0..3 {
+            queue.done(9, 1, 1);
+            order.extend(queue.next());
+        }
+        assert_eq!(order, ["a3", "b1", "b2"]);
     }
 
     #[test]

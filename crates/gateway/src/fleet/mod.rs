@@ -348,6 +348,22 @@ impl Fleet {
         Ok(state.members[member].plan.name.clone())
     }
 
+    /// What a request for this model has to wait for now; `None` where it is seated, or refused, at
+    /// once.
+    pub(crate) fn wait_for(&self, model: &str) -> Option<WaitCause> {
+        let state = self.lock();
+        let member = state.find(Some(model)).ok()?;
+        match &state.members[member].phase {
+            Phase::Failed { until, .. } if Instant::now() < *until => None,
+            Phase::Ready(ready) if ready.draining.is_none() => {
+                let mut servers = ready.replicas.iter();
+                let runs = servers.any(|replica| replica.run().is_some());
+                (!runs).then_some(WaitCause::Restart)
+            }
+            _ => Some(WaitCause::ModelLoad),
+        }
+    }
+
     /// Has a model unloaded once its requests are done; those that come meanwhile have it loaded
     /// again. Returns whether it is the only one that is served.
     pub(crate) fn unload(self: &Arc<Self>, model: &str) -> Result<bool, FleetError> {

@@ -16,6 +16,7 @@ pub(crate) use principal::Principal;
 
 use crate::Shared;
 use crate::door::Peer;
+use crate::ordered;
 use crate::refusal::{Dialect, Refusal};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -112,8 +113,11 @@ pub(crate) async fn check(
         match rules.principal(&request) {
             Ok(principal) => {
                 let headers = request.headers_mut();
-                headers.remove(header::AUTHORIZATION);
-                headers.remove(X_API_KEY);
+                if headers.contains_key(header::AUTHORIZATION) || headers.contains_key(X_API_KEY) {
+                    *headers = ordered::without(std::mem::take(headers), |name| {
+                        name == header::AUTHORIZATION || name == X_API_KEY
+                    });
+                }
                 request.extensions_mut().insert(principal.clone());
                 let mut response = next.run(request).await;
                 // For the line that is written of it.

@@ -3,6 +3,7 @@
 //! A page's script can send requests anywhere, whatever CORS says; CORS only keeps it from reading
 //! the answers. Generating costs as much unread, so a request of a foreign page is refused here.
 
+use crate::ordered;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
@@ -19,6 +20,13 @@ const ALLOW_PRIVATE: HeaderName = HeaderName::from_static("access-control-allow-
 /// What a page may read of an answer's head beside what it always may.
 const EXPOSED: &str = "x-request-id, traceparent, server-timing, retry-after";
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
+/// What lets a page in.
+const ALLOWING: [HeaderName; 4] = [
+    ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_ALLOW_CREDENTIALS,
+    ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_HEADERS,
+];
 /// How long a browser may remember what it was told, s.
 const MAX_AGE: &str = "600";
 
@@ -120,15 +128,8 @@ impl Caller {
     /// Makes an answer's head say what this server's user decided: what llama-server says of CORS
     /// is meant for pages that talk to it directly.
     pub(super) fn mark(&self, headers: &mut HeaderMap, answered_here: bool) {
-        if !answered_here {
-            for name in [
-                ACCESS_CONTROL_ALLOW_ORIGIN,
-                ACCESS_CONTROL_ALLOW_CREDENTIALS,
-                ACCESS_CONTROL_ALLOW_METHODS,
-                ACCESS_CONTROL_ALLOW_HEADERS,
-            ] {
-                headers.remove(name);
-            }
+        if !answered_here && ALLOWING.iter().any(|name| headers.contains_key(name)) {
+            *headers = ordered::without(std::mem::take(headers), |name| ALLOWING.contains(name));
         }
         if let Self::Page(origin) = self {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());

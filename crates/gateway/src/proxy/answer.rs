@@ -1,11 +1,11 @@
 //! An answer's body on its way to the client.
 
-use super::replay::{Again, Replay};
+use super::refuse;
+use super::replay::{Again, Promised, Replay};
 use super::seat::Seat;
 use super::timing::{SERVER_TIMING, Timings};
 use super::torn::Torn;
 use super::watch::Watch;
-use super::{headers, refuse};
 use crate::admission::Permit;
 use crate::refusal::{Dialect, Refusal};
 use bytes::Bytes;
@@ -40,7 +40,7 @@ pub(super) struct Answer {
     /// Whether the client wants to know at the end where the time went.
     trailer: bool,
     /// How to ask again; `None` once that is done or something was passed on.
-    replay: Option<Box<Replay>>,
+    replay: Option<Box<(Replay, Promised)>>,
     /// Nothing is passed on before the end.
     held: bool,
     /// The head of the answer to the request that was sent again.
@@ -53,6 +53,7 @@ enum State {
     /// It broke; the request is being sent again.
     Replaying(
         Pin<Box<dyn Future<Output = Result<Again, Refusal>> + Send>>,
+        Promised,
         Option<hyper::Error>,
     ),
     /// It broke; the reason is being looked for.
@@ -78,7 +79,7 @@ impl Answer {
         (watch, permit): (Option<Watch>, Option<Permit>),
         (dialect, path): (Dialect, String),
         streamed: bool,
-        replay: Option<Replay>,
+        replay: Option<(Replay, Promised)>,
     ) -> Self {
         let pool = seat.client().pool().clone();
         let mut answer = Self {
@@ -133,12 +134,15 @@ impl Answer {
     fn poll_upstream(&mut self, context: &mut Context<'_>) -> Poll<Step> {
         match &mut self.state {
             State::Over => Poll::Ready(Step::Ended(Timings::default())),
-            State::Replaying(sending, error) => {
+            State::Replaying(sending, ..) => {
                 let again = ready!(sending.as_mut().poll(context));
-                let error = error.take();
-                self.state = State::Over;
+                let State::Replaying(_, promised, error) =
+                    mem::replace(&mut self.state, State::Over)
+                else {
+                    return Poll::Ready(Step::More);
+                };
                 Poll::Ready(match again {
-                    Ok(again) => self.go_on(again, error),
+                    Ok(again) => self.go_on(again, &promised, error),
                     Err(refusal) => Step::Refused(refusal, error),
                 })
             }
@@ -226,7 +230,7 @@ impl Answer {
     }
 
     /// The request was sent again: its answer takes the place of the one that broke.
-    fn go_on(&mut self, again: Again, error: Option<hyper::Error>) -> Step {
+    fn go_on(&mut self, again: Again, promised: &Promised, error: Option<hyper::Error>) -> Step {
         let Again {
             sent,
             seat,
@@ -234,9 +238,7 @@ impl Answer {
             permit,
         } = again;
         let (head, body) = sent.response.into_parts();
-        let alike =
-            head.status.is_success() && headers::is_stream(&head.headers) == self.torn.is_some();
-        if !self.held && !alike {
+        if !self.held && Promised::by(&head) != *promised {
             // The head of the first attempt is with the client and does not fit this answer.
             let refusal = Refusal::new(
                 StatusCode::BAD_GATEWAY,
@@ -275,8 +277,9 @@ impl Answer {
                 self.ready.clear();
                 self.torn = self.torn.take().map(|_| Torn::default());
                 let (exchange, permit) = watch.and_then(Watch::reopen).unzip();
+                let (replay, promised) = *replay;
                 let sending = replay.send(lease, exchange, permit.or(unrecorded));
-                self.state = State::Replaying(Box::pin(sending), Some(error));
+                self.state = State::Replaying(Box::pin(sending), promised, Some(error));
                 return;
             }
             (seat, _) => seat,

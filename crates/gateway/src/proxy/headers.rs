@@ -1,8 +1,9 @@
 //! What of a message's headers belongs to one connection, and what is ours to add.
 
+use crate::ordered;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use llamatelemetry::Exchange;
-use llamatelemetry_record::{Delivery, Incoming, TraceId};
+use llamatelemetry_record::{Delivery, Incoming, TraceContext, TraceId};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -52,12 +53,17 @@ pub(crate) fn to_server(headers: HeaderMap, exchange: Option<&Exchange>) -> Head
         kept.insert(header::TE, HeaderValue::from_static("trailers"));
     }
     // The request's own span is the parent of what the server does for it.
-    if let Some(exchange) = exchange
-        && let Ok(parent) = HeaderValue::from_str(&exchange.context().to_string())
-    {
-        kept.insert(TRACEPARENT, parent);
+    if let Some(exchange) = exchange {
+        trace(&mut kept, exchange.context());
     }
     kept
+}
+
+/// Tells the request's own span.
+pub(crate) fn trace(headers: &mut HeaderMap, span: TraceContext) {
+    if let Ok(span) = HeaderValue::from_str(&span.to_string()) {
+        headers.insert(TRACEPARENT, span);
+    }
 }
 
 /// Makes the headers of an answer those that the client gets, in their order.
@@ -65,35 +71,31 @@ pub(crate) fn to_client(headers: &mut HeaderMap) {
     *headers = without(std::mem::take(headers), |_| false);
 }
 
-/// All but those that belong to one connection, and these. The order is kept, which removing one
-/// by one would not do.
+/// All but those that belong to one connection, and these.
 fn without(headers: HeaderMap, more: impl Fn(&HeaderName) -> bool) -> HeaderMap {
-    let mut of_connection = [None, None];
-    for value in headers.get_all(header::CONNECTION) {
-        let names = value.to_str().unwrap_or_default().split(',');
-        let names = names.filter_map(|name| name.trim().parse::<HeaderName>().ok());
-        let uncommon =
-            names.filter(|name| !is_of_connection(name) && *name != header::CONTENT_LENGTH);
-        for (place, name) in of_connection.iter_mut().zip(uncommon) {
-            *place = Some(name);
-        }
-    }
-    let mut kept = HeaderMap::with_capacity(headers.keys_len() + 4);
-    let mut last = None;
-    let mut keeping = false;
-    for (name, value) in headers {
-        // Further values of a name come without it.
-        if let Some(name) = name {
-            keeping = !is_of_connection(&name)
-                && !of_connection.iter().flatten().any(|other| *other == name)
-                && !more(&name);
-            last = Some(name);
-        }
-        if keeping && let Some(name) = &last {
-            kept.append(name, value);
-        }
-    }
-    kept
+    let of_connection = named_by_connection(&headers);
+    ordered::without(headers, |name| {
+        is_of_connection(name) || of_connection.contains(name) || more(name)
+    })
+}
+
+/// The headers that `Connection` says to be of this connection only, beside those that always are.
+/// It cannot take away what a message is not understood without.
+fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(header::CONNECTION).into_iter();
+    let names = values.flat_map(|value| value.to_str().unwrap_or_default().split(','));
+    names
+        .map(str::trim)
+        // An option, not a header; nothing is allocated for the usual ones.
+        .filter(|name| !name.eq_ignore_ascii_case("close"))
+        .filter_map(|name| name.parse::<HeaderName>().ok())
+        .filter(|name| !is_of_connection(name) && !is_of_message(name))
+        .collect()
+}
+
+/// Whether a message is not understood without a header.
+fn is_of_message(name: &HeaderName) -> bool {
+    name == header::HOST || name.as_str().starts_with("content-")
 }
 
 /// Whether a header speaks of one connection, not of the message.
@@ -140,4 +142,51 @@ pub(crate) fn length(headers: &HeaderMap) -> Option<u64> {
         .ok()?
         .parse()
         .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(lines: &[(&'static str, &'static str)]) -> Vec<String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            let name = HeaderName::from_static(name);
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        to_client(&mut headers);
+        headers.keys().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn all_that_connection_names_stays_on_its_connection() {
+        let lines = [
+            ("connection", "close, X-One"),
+            ("host", "here"),
+            ("x-one", "1"),
+            ("x-two", "2"),
+            ("connection", "x-two,keep-alive , X-Three, x-four"),
+            ("x-four", "4"),
+            ("x-three", "3"),
+            ("keep-alive", "timeout=5"),
+            ("x-last", "5"),
+        ];
+        assert_eq!(kept(&lines), ["host", "x-last"]);
+    }
+
+    #[test]
+    fn connection_takes_nothing_that_a_message_needs() {
+        let lines = [
+            (
+                "connection",
+                "host, content-type, content-length, content-encoding",
+            ),
+            ("host", "here"),
+            ("content-type", "text/plain"),
+            ("content-length", "1"),
+            ("content-encoding", "gzip"),
+        ];
+        let needed = ["host", "content-type", "content-length", "content-encoding"];
+        assert_eq!(kept(&lines), needed);
+    }
 }

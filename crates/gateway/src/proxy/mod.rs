@@ -37,9 +37,9 @@ use http_body_util::Full;
 use llamatelemetry::Exchange;
 use llamatelemetry_api::ApiError;
 use llamatelemetry_api::transport::Sent;
-use llamatelemetry_record::{Sink, Wait, WaitCause};
+use llamatelemetry_record::{Sink, TraceContext, Wait, WaitCause};
 use question::Question;
-use replay::{Again, Replay};
+use replay::{Again, Promised, Replay};
 use seat::Seat;
 use std::fmt;
 use std::sync::Arc;
@@ -74,20 +74,26 @@ pub(crate) async fn forward(State(shared): State<Arc<Shared>>, request: Request<
     let principal = principal.unwrap_or_else(Principal::anyone);
     let target = Target::of(&head.method, head.uri.path());
     let id = RequestId::of(&head.headers);
-    let mut response = match pass_on(&shared, &target, &principal, head, body).await {
+    let mut span = None;
+    let mut response = match pass_on(&shared, &target, &principal, head, body, &mut span).await {
         Ok(response) => response,
         Err(refusal) => refusal.respond(target.dialect),
     };
     id.name(response.headers_mut());
+    if let Some(span) = span {
+        headers::trace(response.headers_mut(), span);
+    }
     response
 }
 
+/// `span` is the request's own, as soon as it has one.
 async fn pass_on(
     shared: &Shared,
     target: &Target,
     principal: &Principal,
     head: Parts,
     body: Body,
+    span: &mut Option<TraceContext>,
 ) -> Result<Response, Refusal> {
     if head.method == Method::CONNECT {
         return Err(Refusal::new(
@@ -107,7 +113,8 @@ async fn pass_on(
         let asked = question.asked(&head.headers, &whole, endpoint, shared);
         Exchange::begin(shared.records.sink.clone(), endpoint, asked)
     });
-    let by = exchange.as_ref().map(Exchange::context);
+    *span = exchange.as_ref().map(Exchange::context);
+    let by = *span;
     let leased = async {
         let body = body?;
         slot_file::check(&head, &body)?;
@@ -117,6 +124,9 @@ async fn pass_on(
         let queue = foreign.as_ref().map_or(&*name, |upstream| upstream.name());
         let cost = Cost::new(queue, target.work, &body);
         let called = (Instant::now(), SystemTime::now());
+        if let Some(exchange) = &mut exchange {
+            exchange.waits_for(WaitCause::Admission);
+        }
         let permit = shared.admission.enter(principal, cost, deadline).await;
         let waited = Wait {
             cause: WaitCause::Admission,
@@ -125,20 +135,27 @@ async fn pass_on(
             exit: None,
             span: None,
         };
-        if let Some(exchange) = exchange
-            .as_mut()
-            .filter(|_| waited.duration >= WORTH_TELLING)
-        {
-            exchange.waited(waited);
+        if let Some(exchange) = &mut exchange {
+            if waited.duration >= WORTH_TELLING {
+                exchange.waited(waited);
+            } else {
+                exchange.waits_no_more();
+            }
         }
         let mut permit = permit?;
         if let Some(upstream) = foreign {
             return Ok((permit, Seat::Foreign(upstream)));
         }
+        if let Some(exchange) = &mut exchange
+            && let Some(cause) = shared.fleet.wait_for(&name)
+        {
+            exchange.waits_for(cause);
+        }
         // The model that was checked, whatever the name may mean by now.
         let lease = shared.fleet.lease(Some(&name), deadline, by).await;
         let lease = lease.inspect_err(|_| permit.used(0))?;
         if let Some(exchange) = &mut exchange {
+            exchange.waits_no_more();
             for wait in lease.waits() {
                 exchange.waited(wait.clone());
             }
@@ -236,6 +253,7 @@ async fn answer(
     let waits = !streamed && short && watch.is_some();
     let trailed = streamed && takes_trailers && watch.is_some();
     let begun = watch.as_ref().filter(|_| streamed).map(Watch::begun);
+    let replay = replay.map(|replay| (replay, Promised::by(&head)));
     let mut answer = Answer::new(
         body,
         connection,

@@ -8,6 +8,7 @@ use crate::fleet::Lease;
 use crate::refusal::Refusal;
 use bytes::Bytes;
 use http::request::Parts;
+use http::{HeaderValue, StatusCode, header, response};
 use llamatelemetry::Exchange;
 use llamatelemetry_api::transport::Sent;
 use llamatelemetry_record::PhaseClock;
@@ -16,6 +17,28 @@ use llamatelemetry_record::PhaseClock;
 pub(super) struct Replay {
     pub(super) head: Parts,
     pub(super) body: Bytes,
+}
+
+/// What an answer's head says of its body: the answer to the request that is sent again must be
+/// like it where that head is with the client.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Promised {
+    status: StatusCode,
+    length: Option<HeaderValue>,
+    kind: Option<HeaderValue>,
+    encoding: Option<HeaderValue>,
+}
+
+impl Promised {
+    pub(super) fn by(head: &response::Parts) -> Self {
+        let value = |name| head.headers.get(name).cloned();
+        Self {
+            status: head.status,
+            length: value(header::CONTENT_LENGTH),
+            kind: value(header::CONTENT_TYPE),
+            encoding: value(header::CONTENT_ENCODING),
+        }
+    }
 }
 
 /// A request that was sent, perhaps again, and the head of its answer.
@@ -74,6 +97,46 @@ impl Replay {
         match seat.client().pool().send(request).await {
             Ok(answer) => Ok(Again::new(answer, seat, exchange.zip(clock), permit)),
             Err(error) => Err(broken(error, exchange, &seat).await),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Response;
+
+    #[test]
+    fn another_answer_keeps_the_promise_only_with_the_same_head_of_its_body() {
+        let promised = |status: u16, headers: &[(&str, &str)]| {
+            let mut response = Response::builder().status(status);
+            for (name, value) in headers {
+                response = response.header(*name, *value);
+            }
+            Promised::by(&response.body(()).unwrap().into_parts().0)
+        };
+        let first = promised(200, &[("content-length", "9"), ("date", "1")]);
+        assert_eq!(
+            first,
+            promised(200, &[("content-length", "9"), ("date", "2")])
+        );
+        for (status, headers) in [
+            (500, &[("content-length", "9")][..]),
+            (200, &[("content-length", "10")]),
+            (
+                200,
+                &[("content-length", "9"), ("content-encoding", "gzip")],
+            ),
+            (
+                200,
+                &[
+                    ("content-length", "9"),
+                    ("content-type", "text/event-stream"),
+                ],
+            ),
+            (200, &[]),
+        ] {
+            assert_ne!(first, promised(status, headers), "{status} {headers:?}");
         }
     }
 }

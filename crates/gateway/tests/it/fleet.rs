@@ -1,6 +1,9 @@
 //! Many models behind one gateway.
 
-use crate::letters::{Kept, add_model, ask, client, expected, models, settings, start, until};
+use crate::letters::{
+    Kept, add_model, ask, client, expected, models, question, settings, start, until,
+};
+use crate::wire;
 use llamatelemetry_api::ApiError;
 use llamatelemetry_record::{UnloadReason, WaitCause, What};
 use llamatelemetry_settings::{ByteSize, KeepAlive};
@@ -201,6 +204,33 @@ async fn replicas_share_the_requests() {
     let loads = sink.happenings().into_iter();
     let loads = loads.filter(|what| matches!(what.what, What::ModelLoad { .. }));
     assert_eq!(loads.count(), 2);
+    gateway.drain(DRAIN).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_in_vain_is_told_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings();
+    let name = add_model(&mut settings, folder.path(), 1);
+    add_model(&mut settings, folder.path(), 2);
+    let sink = Arc::new(Kept::default());
+    let gateway = start(settings, &sink).await;
+    let address = gateway.address();
+    let body = question(&name, 'a', 1, false).to_string();
+    // No model is loaded in so short a time.
+    let refused = wire::send(
+        address,
+        &format!(
+            "POST /v1/completions HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+             X-Request-Timeout: 1ms\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ),
+    );
+    assert_eq!(refused.status, 503, "{}", refused.body);
+    let record = sink.await_records(1).await[0].clone();
+    let waits: Vec<_> = record.waits.iter().map(|wait| wait.cause).collect();
+    assert_eq!(waits, [WaitCause::ModelLoad]);
+    assert!(record.waits[0].duration > Duration::ZERO);
     gateway.drain(DRAIN).await;
 }
 

@@ -42,6 +42,7 @@ const OURS: &[&str] = &[
     "date",
     "x-request-id",
     "server-timing",
+    "traceparent",
     "content-length",
     "access-control-allow-origin",
     "access-control-allow-credentials",

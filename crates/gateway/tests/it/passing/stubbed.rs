@@ -109,6 +109,7 @@ async fn a_stream_passes_as_it_came_and_leaves_one_record() {
     let reply = bed.post("/v1/chat/completions", &lines, body);
     assert_eq!(reply.status, 200);
     assert_eq!(reply.header("x-request-id"), Some("mine"));
+    let told_back = reply.header("traceparent").map(str::to_owned);
     assert!(
         reply
             .header("server-timing")
@@ -132,6 +133,7 @@ async fn a_stream_passes_as_it_came_and_leaves_one_record() {
     assert_eq!(sent.header("x-api-key"), None);
     let told = format!("00-{}-{}-01", record.trace_id, record.span_id);
     assert_eq!(sent.header("traceparent"), Some(told.as_str()));
+    assert_eq!(told_back, Some(told));
     assert_eq!(sent.header("baggage"), Some("user=x"));
 
     assert_eq!(record.parent.unwrap().to_string(), PARENT);
