@@ -137,7 +137,7 @@ impl StoreError {
     }
 
     /// Whether one file is at fault: it is set aside and named, the others are read.
-    pub(crate) fn is_of_file(&self) -> bool {
+    pub fn is_of_file(&self) -> bool {
         matches!(
             self,
             Self::Damaged { .. } | Self::Version { .. } | Self::Io { .. }

@@ -1,10 +1,12 @@
 //! Rows out of a block, put together again.
 
 use super::column::ValueType;
+use super::schema::{RESOURCE, SCOPE};
 use super::view::{Block, Dictionary, Pieces};
 use crate::StoreError;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
 use prost::Message as _;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// One row: the numbers and texts of the signal's schema and the attributes in their order.
@@ -19,8 +21,10 @@ pub(crate) struct Row {
 struct Column {
     values: Vec<u64>,
     dictionary: Dictionary,
-    /// The latest text and its code: neighbours have much in common.
-    latest: Option<(u64, Arc<[u8]>)>,
+    /// Texts that were read, by their codes: the latest, for neighbours have much in common.
+    read: BTreeMap<u64, Arc<[u8]>>,
+    /// All of them: resources and scopes are few, and may be large.
+    keeps_all: bool,
 }
 
 impl Column {
@@ -30,13 +34,14 @@ impl Column {
 
     fn shared(&mut self, index: usize, pieces: &mut Pieces<'_>) -> Result<Arc<[u8]>, StoreError> {
         let code = self.values[index];
-        if let Some((latest, text)) = &self.latest
-            && *latest == code
-        {
+        if let Some(text) = self.read.get(&code) {
             return Ok(text.clone());
         }
         let text: Arc<[u8]> = self.text(index, pieces)?.into();
-        self.latest = Some((code, text.clone()));
+        if !self.keeps_all {
+            self.read.clear();
+        }
+        self.read.insert(code, text.clone());
         Ok(text)
     }
 }
@@ -59,9 +64,11 @@ pub(crate) fn read(block: &Block, rows: &[u32]) -> Result<Vec<Row>, StoreError> 
     let mut texts = meta
         .texts
         .iter()
-        .map(|column| {
+        .enumerate()
+        .map(|(place, column)| {
             Ok(Column {
-                latest: None,
+                read: BTreeMap::new(),
+                keeps_all: [RESOURCE, SCOPE].contains(&place),
                 values: block.values(column)?,
                 dictionary: block.dictionary(column)?,
             })
@@ -88,7 +95,8 @@ pub(crate) fn read(block: &Block, rows: &[u32]) -> Result<Vec<Row>, StoreError> 
             let loaded = match &mut columns[place] {
                 Some(loaded) => loaded,
                 slot @ None => slot.insert(Column {
-                    latest: None,
+                    read: BTreeMap::new(),
+                    keeps_all: false,
                     values: block.values(column)?,
                     dictionary: block.dictionary(column)?,
                 }),

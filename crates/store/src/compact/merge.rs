@@ -1,8 +1,8 @@
 //! Many small files become few large ones.
 
-use super::{Compacted, Rewriting, remove_rows};
+use super::{Compacted, Rewriting, remove_rows, sync_all};
 use crate::StoreError;
-use crate::file::{self, BlockFile};
+use crate::file::BlockFile;
 use crate::folder::{Folder, Held, Kind};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -101,9 +101,7 @@ fn merge_group(folder: &Folder, group: &mut Vec<Input>) -> Result<bool, StoreErr
                     folders.extend(input.held.path.parent().map(Path::to_owned));
                 }
                 // Gone for good before the file that names them may go.
-                for folder in folders {
-                    file::sync(&folder)?;
-                }
+                sync_all(&folders)?;
                 return Ok(true);
             }
             Some((place, error)) if is_of(&error, &group[place]) => {

@@ -12,7 +12,7 @@ mod rewriting;
 pub(crate) use rewriting::Rewriting;
 
 use crate::StoreError;
-use crate::file::BlockFile;
+use crate::file::{self, BlockFile};
 use crate::folder::{Folder, JOURNAL, Kind};
 use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
@@ -70,8 +70,10 @@ fn lock_file(folder: &Folder) -> Result<(PathBuf, File), StoreError> {
     Ok((path, lock))
 }
 
-/// Finishes what a crashed compaction began.
+/// Finishes what a crashed compaction began. What is removed is gone for good when this returns:
+/// the file that names it may go next.
 pub(crate) fn remove_replaced(folder: &Folder) -> Result<(), StoreError> {
+    let mut folders = BTreeSet::new();
     for held in folder
         .list()?
         .iter()
@@ -80,9 +82,19 @@ pub(crate) fn remove_replaced(folder: &Folder) -> Result<(), StoreError> {
         // A damaged file replaces nothing that could still be there.
         if let Ok(file) = BlockFile::open(&held.path) {
             for name in &file.replaces {
-                remove_rows(&folder.root().join(name))?;
+                let path = folder.root().join(name);
+                remove_rows(&path)?;
+                folders.extend(path.parent().map(Path::to_owned));
             }
         }
+    }
+    sync_all(&folders)
+}
+
+/// Makes durable what was removed from these folders. One that is gone itself holds nothing.
+fn sync_all(folders: &BTreeSet<PathBuf>) -> Result<(), StoreError> {
+    for folder in folders.iter().filter(|folder| folder.is_dir()) {
+        file::sync(folder)?;
     }
     Ok(())
 }

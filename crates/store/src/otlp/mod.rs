@@ -1,6 +1,7 @@
 //! OTLP messages into rows and back, nothing lost: what goes in comes out byte for byte, up to the
 //! grouping by resource and scope.
 
+mod gather;
 mod points;
 mod sums;
 mod weight;
@@ -11,12 +12,12 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::AnyValue;
-use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
-use opentelemetry_proto::tonic::metrics::v1::{Metric, ResourceMetrics, ScopeMetrics};
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use opentelemetry_proto::tonic::metrics::v1::Metric;
+use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 use prost::Message as _;
-use std::sync::Arc;
 
+pub(crate) use gather::gather;
 pub use weight::rows;
 pub(crate) use weight::weigh;
 
@@ -287,86 +288,4 @@ pub(crate) fn metric(row: Row) -> Result<Metric, Broken> {
     let mut metrics = Vec::with_capacity(1);
     points::gather(&mut metrics, row)?;
     metrics.pop().ok_or(Broken("no metric"))
-}
-
-/// Equal bytes; rows of one block share them.
-fn is_same(one: &Arc<[u8]>, other: &Arc<[u8]>) -> bool {
-    Arc::ptr_eq(one, other) || one == other
-}
-
-/// Rows of one signal as an export request; neighbours of one resource and scope lie together.
-pub(crate) fn gather(signal: Signal, rows: Vec<Row>) -> Result<Request, Broken> {
-    use crate::block::{RESOURCE, SCOPE};
-    let mut all = match signal {
-        Signal::Traces => Request::Traces(ExportTraceServiceRequest::default()),
-        Signal::Metrics => Request::Metrics(ExportMetricsServiceRequest::default()),
-        Signal::Logs => Request::Logs(ExportLogsServiceRequest::default()),
-    };
-    let mut last: Option<[Arc<[u8]>; 2]> = None;
-    for row in rows {
-        let from = [RESOURCE, SCOPE].map(|place| row.texts[place].clone());
-        let new_resource = last
-            .as_ref()
-            .is_none_or(|[resource, _]| !is_same(resource, &from[0]));
-        let new_scope = new_resource
-            || last
-                .as_ref()
-                .is_none_or(|[_, scope]| !is_same(scope, &from[1]));
-        // Each arm: open what is new, then add the row to the latest.
-        match &mut all {
-            Request::Traces(request) => {
-                if new_resource {
-                    request
-                        .resource_spans
-                        .push(ResourceSpans::decode(&*from[0])?);
-                }
-                let resource = request
-                    .resource_spans
-                    .last_mut()
-                    .ok_or(Broken("no resource"))?;
-                if new_scope {
-                    resource.scope_spans.push(ScopeSpans::decode(&*from[1])?);
-                }
-                let scope = resource.scope_spans.last_mut().ok_or(Broken("no scope"))?;
-                scope.spans.push(span(row)?);
-            }
-            Request::Logs(request) => {
-                if new_resource {
-                    request.resource_logs.push(ResourceLogs::decode(&*from[0])?);
-                }
-                let resource = request
-                    .resource_logs
-                    .last_mut()
-                    .ok_or(Broken("no resource"))?;
-                if new_scope {
-                    resource.scope_logs.push(ScopeLogs::decode(&*from[1])?);
-                }
-                let scope = resource.scope_logs.last_mut().ok_or(Broken("no scope"))?;
-                scope.log_records.push(log_record(row)?);
-            }
-            Request::Metrics(request) => {
-                if new_resource {
-                    request
-                        .resource_metrics
-                        .push(ResourceMetrics::decode(&*from[0])?);
-                }
-                let resource = request
-                    .resource_metrics
-                    .last_mut()
-                    .ok_or(Broken("no resource"))?;
-                if new_scope {
-                    resource
-                        .scope_metrics
-                        .push(ScopeMetrics::decode(&*from[1])?);
-                }
-                let scope = resource
-                    .scope_metrics
-                    .last_mut()
-                    .ok_or(Broken("no scope"))?;
-                points::gather(&mut scope.metrics, row)?;
-            }
-        }
-        last = Some(from);
-    }
-    Ok(all)
 }

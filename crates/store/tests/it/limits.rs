@@ -191,3 +191,29 @@ fn an_empty_request_is_taken() {
     let snapshot = Reader::open(folder.path()).unwrap().snapshot().unwrap();
     assert_eq!(snapshot.rows(Signal::Traces), 1);
 }
+
+#[test]
+fn large_resources_that_alternate_are_put_together_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer = Writer::open(folder.path()).unwrap();
+    let by = |n: u64| {
+        let mut one = request(vec![chat(n)]);
+        let resource = one.resource_spans[0].resource.as_mut().unwrap();
+        let long = format!("{} ", n % 2).repeat(32 << 10);
+        let long = attribute("process.command_line", text(&long));
+        resource.attributes.push(long);
+        one
+    };
+    // Each span of another resource than the one before.
+    for n in 0..40 {
+        let bytes = by(n).encode_to_vec();
+        writer.append(Signal::Traces, bytes).unwrap();
+    }
+    writer.seal().unwrap();
+    let snapshot = Reader::open(folder.path()).unwrap().snapshot().unwrap();
+    let mut found = snapshot.find(Signal::Traces, &Query::default()).unwrap();
+    let traces = found.traces().unwrap();
+    assert_eq!(traces.resource_spans.len(), 2);
+    let expected: Vec<_> = (0..40).map(chat).collect();
+    assert!(spans(traces) == expected);
+}
