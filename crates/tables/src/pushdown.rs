@@ -94,7 +94,8 @@ impl Narrowing {
                 "ok" | "unset" => self.conditions.push(Condition::Failed(false)),
                 _ => self.nothing = true,
             },
-            (Narrows::Attribute(key), Value::Text(_) | Value::Integer(_)) => {
+            (Narrows::Attribute(key), Value::Text(_) | Value::Integer(_))
+            | (Narrows::Number(key), Value::Integer(_)) => {
                 self.conditions.extend(equal(key, value));
             }
             (Narrows::Key, Value::Text(key)) => {

@@ -68,16 +68,24 @@ impl Stored {
         self.damaged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes damage and goes on; anything else is an error.
+    /// Notes what is wrong with a file and goes on without it; anything else is an error.
     fn unless_damaged<T>(&self, outcome: Result<T, TablesError>) -> Result<Option<T>, TablesError> {
         match outcome {
             Ok(found) => Ok(Some(found)),
-            Err(TablesError::Store(error @ StoreError::Damaged { .. })) => {
-                self.damages().insert(error.to_string());
+            Err(TablesError::Store(error)) if error.is_of_file() => {
+                self.damages().insert(with_cause(&error));
                 Ok(None)
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+/// A failure and what caused it, in one line.
+pub(crate) fn with_cause(error: &StoreError) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     }
 }
 
@@ -136,6 +144,8 @@ impl Chunk {
     fn of_rows(rows: Vec<Vec<Value>>, width: usize) -> Self {
         let mut columns = vec![Vec::with_capacity(rows.len()); width];
         let count = rows.len();
+        // By what it holds: its place depends on which rows are asked for.
+        let ids = rows.iter().map(|row| Value::hash_of(row)).collect();
         for row in rows {
             for (column, value) in columns.iter_mut().zip(row) {
                 column.push(value);
@@ -143,7 +153,7 @@ impl Chunk {
         }
         Self {
             columns,
-            ids: (0..).take(count).collect(),
+            ids,
             times: vec![0; count],
             order: (0..count).collect(),
             at: 0,

@@ -6,6 +6,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use std::fmt::Write as _;
 use std::sync::Arc;
+use xxhash_rust::xxh3::Xxh3;
 
 /// A cell of a view. What is not known is `Null`.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -48,6 +49,24 @@ impl Value {
         } else {
             Self::Text(text.into())
         }
+    }
+
+    /// A number that stands for these cells.
+    pub(crate) fn hash_of(cells: &[Self]) -> i64 {
+        let mut hash = Xxh3::new();
+        for cell in cells {
+            let (kind, bytes): (u8, &[u8]) = match cell {
+                Self::Null => (0, &[]),
+                Self::Integer(number) => (1, &number.to_le_bytes()),
+                Self::Real(number) => (2, &number.to_bits().to_le_bytes()),
+                Self::Text(text) => (3, text.as_bytes()),
+                Self::Blob(bytes) => (4, bytes),
+            };
+            hash.update(&[kind]);
+            hash.update(&(bytes.len() as u64).to_le_bytes());
+            hash.update(bytes);
+        }
+        hash.digest().cast_signed()
     }
 
     /// An id in hexadecimal.

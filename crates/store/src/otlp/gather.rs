@@ -17,8 +17,11 @@ use xxhash_rust::xxh3::xxh3_64;
 /// between two such would take as much memory as if each had its own.
 const LARGE: usize = 4 << 10;
 
+/// A resource or scope as it is kept.
+type Bytes = Arc<[u8]>;
+
 /// Equal bytes; rows of one block share them.
-fn is_same(one: &Arc<[u8]>, other: &Arc<[u8]>) -> bool {
+fn is_same(one: &Bytes, other: &Bytes) -> bool {
     Arc::ptr_eq(one, other) || one == other
 }
 
@@ -31,19 +34,22 @@ struct Place {
     new_scope: bool,
 }
 
+/// A large resource or scope, and its place.
+type Large = (Bytes, usize);
+
 /// The resources and scopes of a request so far.
 #[derive(Default)]
 struct Origins {
     /// How many scopes each resource has.
     scopes: Vec<usize>,
     /// Resource and scope of the latest row, and their places.
-    latest: Option<([Arc<[u8]>; 2], [usize; 2])>,
+    latest: Option<([Bytes; 2], [usize; 2])>,
     /// Large ones by the place of what they are in and their checksum.
-    large: BTreeMap<(Option<usize>, u64), (Arc<[u8]>, usize)>,
+    large: BTreeMap<(Option<usize>, u64), Large>,
 }
 
 impl Origins {
-    fn place(&mut self, from: [Arc<[u8]>; 2]) -> Place {
+    fn place(&mut self, from: [Bytes; 2]) -> Place {
         let latest = self.latest.take();
         let [resource, scope] = &from;
         let same = latest.as_ref().filter(|(of, _)| is_same(&of[0], resource));
@@ -71,7 +77,7 @@ impl Origins {
         }
     }
 
-    fn known(&self, within: Option<usize>, bytes: &Arc<[u8]>) -> Option<usize> {
+    fn known(&self, within: Option<usize>, bytes: &Bytes) -> Option<usize> {
         if bytes.len() < LARGE {
             return None;
         }
@@ -79,7 +85,7 @@ impl Origins {
         is_same(known, bytes).then_some(*place)
     }
 
-    fn keep(&mut self, within: Option<usize>, bytes: &Arc<[u8]>, place: usize) {
+    fn keep(&mut self, within: Option<usize>, bytes: &Bytes, place: usize) {
         if bytes.len() >= LARGE {
             self.large
                 .insert((within, xxh3_64(bytes)), (bytes.clone(), place));

@@ -264,7 +264,7 @@ impl Cost {
         self.rows *= match (narrows, operator) {
             (Narrows::Trace, _) => 1e-6,
             (Narrows::Span, _) => 1e-7,
-            (Narrows::Attribute(_) | Narrows::Value, _) => 1e-3,
+            (Narrows::Attribute(_) | Narrows::Number(_) | Narrows::Value, _) => 1e-3,
             (Narrows::Key | Narrows::Name | Narrows::Status, _) => 0.05,
             (Narrows::Time | Narrows::Duration, Operator::Equal) => 1e-4,
             _ => 0.25,

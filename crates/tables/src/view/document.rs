@@ -37,6 +37,7 @@ fn finds(column: &Column) -> &'static str {
         | Narrows::Service
         | Narrows::Status
         | Narrows::Attribute(_)
+        | Narrows::Number(_)
         | Narrows::Key => "`=`",
     }
 }

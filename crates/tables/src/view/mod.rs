@@ -188,7 +188,11 @@ pub(crate) enum Narrows {
     Service,
     Status,
     Duration,
+    /// An attribute that is a text.
     Attribute(&'static str),
+    /// An attribute that is a whole number: SQL compares it with a text by what number the text
+    /// spells, and there are many spellings.
+    Number(&'static str),
     /// The key of one of the row's attributes.
     Key,
     /// The value of the attribute that [`Self::Key`] names.
@@ -226,7 +230,8 @@ impl Column {
     ) -> Self {
         let column = Self::new(name, kind, From::Attribute(key), about);
         match kind {
-            Kind::Text | Kind::Integer => column.narrows(Narrows::Attribute(key)),
+            Kind::Text => column.narrows(Narrows::Attribute(key)),
+            Kind::Integer => column.narrows(Narrows::Number(key)),
             _ => column,
         }
     }

@@ -2,6 +2,7 @@
 
 use super::{Column, From, Kind, Source, View, Whole};
 use crate::TablesError;
+use crate::scan::with_cause;
 use crate::value::{Value, find_text};
 use llamatelemetry_store::{Query, Signal, Snapshot, StoreError, column};
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
@@ -72,7 +73,7 @@ fn rows(snapshot: &Snapshot, _: Option<&Range<u64>>) -> Result<Whole, TablesErro
         .enumerate()
     {
         for part in snapshot.parts(signal) {
-            let counted = (|| {
+            let counted: Result<(), StoreError> = (|| {
                 let batch = part.find(&Query::default())?;
                 let texts = batch.texts(column::RESOURCE)?;
                 let mut content = batch.content();
@@ -90,7 +91,7 @@ fn rows(snapshot: &Snapshot, _: Option<&Range<u64>>) -> Result<Whole, TablesErro
             })();
             match counted {
                 Ok(()) => {}
-                Err(error @ StoreError::Damaged { .. }) => whole.damaged.push(error.to_string()),
+                Err(error) if error.is_of_file() => whole.damaged.push(with_cause(&error)),
                 Err(error) => return Err(error.into()),
             }
         }

@@ -113,6 +113,10 @@ fn literal() -> impl Strategy<Value = String> {
         "'48'",
         "'4'",
         "'48.0'",
+        "'04'",
+        "' 4'",
+        "'4e0'",
+        "'+48'",
         "'error'",
         "'ok'",
         "'unset'",
@@ -188,6 +192,47 @@ proptest! {
         let ask = |pushdown| ask(&STORED.1, pushdown, &sql).unwrap().rows;
         prop_assert_eq!(ask(Pushdown::On), ask(Pushdown::Off), "{}", sql);
     }
+}
+
+#[test]
+fn a_number_is_found_by_each_of_its_spellings() {
+    let count = |literal: &str, pushdown| {
+        let sql = format!("SELECT span_id FROM spans WHERE input_tokens = {literal}");
+        sorted(&sql, pushdown).len()
+    };
+    let expected = count("4", Pushdown::Off);
+    assert!(expected > 0);
+    for literal in ["4", "4.0", "'4'", "'04'", "' 4'", "'+4'", "'4.0'", "'4e0'"] {
+        assert_eq!(count(literal, Pushdown::On), expected, "{literal}");
+    }
+}
+
+#[test]
+fn a_row_has_the_same_id_whichever_rows_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer = Writer::open(folder.path()).unwrap();
+    let minutes = [0, 1, 2].map(|minute| (BEGAN / (60 * SECOND) + minute) * 60 * SECOND);
+    let chat = |start: &u64| Span {
+        name: "chat".to_owned(),
+        start_time_unix_nano: *start,
+        end_time_unix_nano: *start + SECOND,
+        attributes: vec![
+            text("gen_ai.operation.name", "chat"),
+            text("gen_ai.request.model", "a"),
+        ],
+        ..Span::default()
+    };
+    let spans = minutes.iter().map(chat).collect();
+    writer.append(Signal::Traces, traces("one", spans)).unwrap();
+    let stored = snapshot(folder.path());
+    let all = "SELECT rowid, * FROM model_requests";
+    let of_minute = minutes.map(|minute| {
+        let one = format!("{all} WHERE minute_unix_nano = {minute}");
+        ask(&stored, Pushdown::On, &one).unwrap().rows
+    });
+    let expected = ask(&stored, Pushdown::On, all).unwrap().rows;
+    assert_eq!(expected.len(), 3);
+    assert_eq!(of_minute.concat(), expected);
 }
 
 #[test]
