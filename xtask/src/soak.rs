@@ -3,6 +3,8 @@
 use crate::project::{Project, output, run as finish};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
+use std::io::ErrorKind;
+use std::path::Path;
 
 /// One long run: a test that goes on for as long as a variable says.
 struct Soak {
@@ -61,8 +63,8 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<()> {
         .args(["--test", "it", "--", soak.test, "--exact"])
         .env(soak.seconds, arguments.seconds.to_string())
         .env(soak.report, &scratch);
-    finish(&mut command)?;
-    let mut measured: Value = serde_json::from_slice(&std::fs::read(&scratch)?)?;
+    let written = fresh(&scratch, || finish(&mut command))?;
+    let mut measured: Value = serde_json::from_slice(&written)?;
     let commit = output(project.command("git").args(["rev-parse", "HEAD"]))?;
     let command = format!("cargo xtask soak {name} --seconds {}", arguments.seconds);
     let fields = measured.as_object_mut().context("an object was written")?;
@@ -75,4 +77,31 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<()> {
     std::fs::write(&report, &document)?;
     print!("{document}");
     Ok(())
+}
+
+/// What a run writes into a file. What an earlier one left there goes first: a test that is not
+/// there runs, writes nothing and succeeds.
+fn fresh(scratch: &Path, run: impl FnOnce() -> Result<()>) -> Result<Vec<u8>> {
+    match std::fs::remove_file(scratch) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    run()?;
+    std::fs::read(scratch).context("the run wrote no result: is its test still of that name?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_run_wrote_is_no_result() {
+        let name = format!("soak-of-tests-{}.json", std::process::id());
+        let scratch = std::env::temp_dir().join(name);
+        std::fs::write(&scratch, "stale").unwrap();
+        assert!(fresh(&scratch, || Ok(())).is_err());
+        let written = fresh(&scratch, || Ok(std::fs::write(&scratch, "new")?));
+        std::fs::remove_file(&scratch).unwrap();
+        assert_eq!(written.unwrap(), b"new");
+    }
 }
