@@ -58,6 +58,14 @@ impl Drop for Connection {
     }
 }
 
+impl Connection {
+    /// Closes it under whoever still reads from it: the body that it carries breaks off.
+    pub fn cut(&self) {
+        // One that is closed already is as good.
+        drop(self.socket.shut_down());
+    }
+}
+
 /// A request that was sent, and the head of its answer.
 #[derive(Debug)]
 pub struct Sent {

@@ -39,6 +39,8 @@ const BYTES_A_TOKEN: usize = 4;
 /// Nobody is sent away for longer, whatever the estimate says.
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+/// A server tells its slots within this time, or they stay unknown.
+const ASK_LIMIT: Duration = Duration::from_secs(10);
 /// Lets requests in. Cloning is cheap and shares the queues.
 #[derive(Debug, Clone)]
 pub(crate) struct Admission {
@@ -215,14 +217,15 @@ impl Admission {
         }
         let (admission, model, run) = (self.clone(), model.to_owned(), run.clone());
         let asking = async move {
-            match run.client().props().await {
-                Ok(props) => admission.call(&model, |model| {
+            match tokio::time::timeout(ASK_LIMIT, run.client().props()).await {
+                Ok(Ok(props)) => admission.call(&model, |model| {
                     let slots = usize::try_from(props.total_slots).unwrap_or(usize::MAX);
                     model.runs.told(&run, slots);
                     model.forget_ended();
                     model.count_slots();
                 }),
-                Err(error) => tracing::debug!(%error, model, "its slots are not known"),
+                Ok(Err(error)) => tracing::debug!(%error, model, "its slots are not known"),
+                Err(_elapsed) => tracing::debug!(model, "it does not tell its slots"),
             }
         };
         // It ends by itself, as the request that asks does.

@@ -11,6 +11,11 @@ use llamatelemetry::settings::ServerSettings;
 use llamatelemetry::{Error, LoadOptions, ServerManager, TraceContext, UnloadReason, models};
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// A server that has just started tells what its model is within this time, or it stays unknown:
+/// one that wedges now must not keep the load from its end.
+const TELL_LIMIT: Duration = Duration::from_secs(5);
 
 /// Why a load came to nothing.
 #[derive(Debug)]
@@ -93,7 +98,10 @@ async fn attempt(
         }
     }
     let told = match replicas.first().and_then(|replica| replica.run()) {
-        Some(run) => run.client().get("/v1/models").await.ok(),
+        Some(run) => tokio::time::timeout(TELL_LIMIT, run.client().get("/v1/models"))
+            .await
+            .ok()
+            .and_then(Result::ok),
         None => None,
     };
     let told = told.and_then(|body| serde_json::from_slice(&body).ok());

@@ -1,5 +1,6 @@
 //! The right to use a model's server.
 
+use super::pulse::Pulse;
 use super::{Fleet, FleetError, Replica};
 use llamatelemetry::server::Fault;
 use llamatelemetry::{LiveServer, ServerManager, TraceContext};
@@ -24,6 +25,7 @@ pub(crate) struct Lease {
     terms: Terms,
     replica: Arc<Replica>,
     run: Arc<LiveServer>,
+    pulse: Arc<Pulse>,
     waits: Vec<Wait>,
     /// Something came of the request.
     progressed: AtomicBool,
@@ -46,7 +48,7 @@ impl Lease {
         fleet: Arc<Fleet>,
         terms: Terms,
         replica: Arc<Replica>,
-        run: Arc<LiveServer>,
+        (run, pulse): (Arc<LiveServer>, Arc<Pulse>),
         waits: Vec<Wait>,
     ) -> Self {
         Self {
@@ -54,6 +56,7 @@ impl Lease {
             terms,
             replica,
             run,
+            pulse,
             waits,
             progressed: AtomicBool::new(false),
         }
@@ -78,7 +81,13 @@ impl Lease {
     /// Something came of the request: a token, a piece of the answer.
     pub(crate) fn progressed(&self) {
         self.progressed.store(true, Ordering::Relaxed);
+        self.pulse.progress();
         self.replica.progress();
+    }
+
+    /// Ends once the server has lost the request, so that nothing will come of it any more.
+    pub(crate) fn lost(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.pulse.lost()
     }
 
     /// After the connection broke or could not be made: a lease on a run that can be asked. A
@@ -144,6 +153,7 @@ impl Drop for Lease {
             self.replica.server.was_of_use(&self.run);
         }
         let fleet = &self.fleet;
-        fleet.release(self.terms.member, &self.replica, of_use);
+        self.replica.leave(&self.pulse);
+        fleet.release(self.terms.member, of_use);
     }
 }

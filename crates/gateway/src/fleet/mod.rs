@@ -11,7 +11,8 @@
 //! | [`bring`] | one load: files, memory, launch, and the ladder down when memory is short |
 //! | [`budget`], [`ladder`] | pure: who goes for whom; what is given up |
 //! | [`lease`] | the right to use a server |
-//! | [`watchdog`] | kills what makes no progress |
+//! | [`pulse`] | the progress of one request |
+//! | [`watchdog`] | kills what makes no progress, gives up requests that were lost |
 //! | [`keeper`] | unloads what is idle or too much |
 //! | [`listing`] | `/v1/models` |
 
@@ -26,6 +27,7 @@ mod member;
 mod memory;
 mod plan;
 mod progress;
+mod pulse;
 mod replica;
 mod watchdog;
 
@@ -220,7 +222,7 @@ impl Fleet {
                 };
                 member.in_flight += 1;
                 member.last_used = Instant::now();
-                replica.enter();
+                let pulse = replica.enter(&run);
                 let waits = waited.into_iter().map(|(called, started_at)| Wait {
                     cause: WaitCause::ModelLoad,
                     started_at,
@@ -230,15 +232,14 @@ impl Fleet {
                 });
                 let waits = waits.collect();
                 drop(state);
-                let lease = Lease::new(self.clone(), terms, replica, run, waits);
+                let lease = Lease::new(self.clone(), terms, replica, (run, pulse), waits);
                 Ok(Found::Seat(lease))
             }
         }
     }
 
     /// A request has ended; whether something came of it.
-    fn release(self: &Arc<Self>, member: usize, replica: &Replica, of_use: bool) {
-        replica.leave();
+    fn release(self: &Arc<Self>, member: usize, of_use: bool) {
         let mut state = self.lock();
         let others_wait = !state.queue.is_empty();
         let member_state = &mut state.members[member];

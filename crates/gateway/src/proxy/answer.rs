@@ -2,7 +2,7 @@
 
 use super::refuse;
 use super::replay::{Again, Promised, Replay};
-use super::seat::Seat;
+use super::seat::{Lost, Seat};
 use super::timing::{SERVER_TIMING, Timings};
 use super::torn::Torn;
 use super::watch::Watch;
@@ -49,7 +49,7 @@ pub(super) struct Answer {
 
 /// What still comes from the server.
 enum State {
-    Passing(Upstream),
+    Passing(Box<Upstream>),
     /// It broke; the request is being sent again.
     Replaying(
         Pin<Box<dyn Future<Output = Result<Again, Refusal>> + Send>>,
@@ -68,7 +68,38 @@ struct Upstream {
     body: Incoming,
     connection: Connection,
     pool: Arc<Pool>,
+    /// Ends once the server has lost the request; `None` after that.
+    lost: Option<Lost>,
     seat: Seat,
+}
+
+impl Upstream {
+    fn new(body: Incoming, connection: Connection, seat: Seat) -> Self {
+        Self {
+            body,
+            connection,
+            pool: seat.client().pool().clone(),
+            lost: Some(seat.lost()),
+            seat,
+        }
+    }
+
+    /// The next piece. The connection of a request that was lost is cut, so that its body breaks
+    /// off like any other; what is here already comes before.
+    fn poll_piece(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let piece = Pin::new(&mut self.body).poll_frame(context);
+        if piece.is_pending()
+            && let Some(lost) = &mut self.lost
+            && lost.as_mut().poll(context).is_ready()
+        {
+            self.lost = None;
+            self.connection.cut();
+        }
+        piece
+    }
 }
 
 impl Answer {
@@ -81,14 +112,8 @@ impl Answer {
         streamed: bool,
         replay: Option<(Replay, Promised)>,
     ) -> Self {
-        let pool = seat.client().pool().clone();
         let mut answer = Self {
-            state: State::Passing(Upstream {
-                body,
-                connection,
-                pool,
-                seat,
-            }),
+            state: State::Passing(Box::new(Upstream::new(body, connection, seat))),
             ready: VecDeque::new(),
             watch,
             permit,
@@ -153,7 +178,7 @@ impl Answer {
                 Poll::Ready(Step::Broken(exit, error))
             }
             State::Passing(upstream) => {
-                match ready!(Pin::new(&mut upstream.body).poll_frame(context)) {
+                match ready!(upstream.poll_piece(context)) {
                     Some(Ok(frame)) => {
                         upstream.seat.progressed();
                         self.take(frame);
@@ -253,13 +278,7 @@ impl Answer {
         self.head = Some(head).filter(|_| self.held);
         self.watch = watch;
         self.permit = permit;
-        let pool = seat.client().pool().clone();
-        self.state = State::Passing(Upstream {
-            body,
-            connection: sent.connection,
-            pool,
-            seat,
-        });
+        self.state = State::Passing(Box::new(Upstream::new(body, sent.connection, seat)));
         self.look_for_end()
     }
 
@@ -268,11 +287,10 @@ impl Answer {
         let watch = self.watch.take();
         let unrecorded = self.permit.take();
         let path = self.path.clone();
-        let State::Passing(Upstream { seat, .. }) = mem::replace(&mut self.state, State::Over)
-        else {
+        let State::Passing(upstream) = mem::replace(&mut self.state, State::Over) else {
             return;
         };
-        let seat = match (seat, self.replay.take()) {
+        let seat = match (upstream.seat, self.replay.take()) {
             (Seat::Ours(lease), Some(replay)) => {
                 self.ready.clear();
                 self.torn = self.torn.take().map(|_| Torn::default());

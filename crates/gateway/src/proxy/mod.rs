@@ -180,7 +180,7 @@ async fn pass_on(
         body: whole.clone(),
     };
     let request = passed(head, whole, &seat, exchange.as_ref());
-    let outcome = seat.client().pool().send(request).await;
+    let outcome = seat.send(request).await;
     match (outcome, seat) {
         (Ok(answered), seat) => {
             let again = Again::new(answered, seat, exchange.zip(clock), permit);

@@ -94,7 +94,7 @@ impl Replay {
         let seat = Seat::Ours(lease);
         let clock = exchange.as_mut().map(|exchange| seat.begin(exchange));
         let request = passed(self.head, self.body, &seat, exchange.as_ref());
-        match seat.client().pool().send(request).await {
+        match seat.send(request).await {
             Ok(answer) => Ok(Again::new(answer, seat, exchange.zip(clock), permit)),
             Err(error) => Err(broken(error, exchange, &seat).await),
         }

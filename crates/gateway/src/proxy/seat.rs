@@ -2,12 +2,19 @@
 
 use crate::fleet::Lease;
 use crate::upstream::Upstream;
+use bytes::Bytes;
 use http::Request;
+use http_body_util::Full;
 use llamatelemetry::Exchange;
 use llamatelemetry::server::Exit;
-use llamatelemetry_api::Client;
+use llamatelemetry_api::transport::Sent;
+use llamatelemetry_api::{ApiError, Client};
 use llamatelemetry_record::PhaseClock;
+use std::pin::Pin;
 use std::sync::Arc;
+
+/// Ends once a request is lost.
+pub(super) type Lost = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Who is to answer a request.
 #[derive(Debug)]
@@ -42,6 +49,27 @@ impl Seat {
         if let Self::Ours(lease) = self {
             lease.progressed();
         }
+    }
+
+    /// Ends once our server has lost the request; of others that is never known.
+    pub(super) fn lost(&self) -> Lost {
+        match self {
+            Self::Ours(lease) => Box::pin(lease.lost()),
+            Self::Foreign(_) => Box::pin(std::future::pending()),
+        }
+    }
+
+    /// Sends a request there and waits for the head of its answer. One that the server lost is as
+    /// good as broken off.
+    pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Sent, ApiError> {
+        let path = request.uri().path().to_owned();
+        let sent = tokio::select! {
+            biased;
+            sent = self.client().pool().send(request) => sent?,
+            () = self.lost() => return Err(ApiError::Broken { path, source: None }),
+        };
+        self.progressed();
+        Ok(sent)
     }
 
     /// Makes a request one for this server.

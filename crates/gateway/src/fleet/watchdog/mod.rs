@@ -4,13 +4,20 @@
 //! tokens generated. `/health` tells nothing: a wedged server may well answer it. `/slots` is asked
 //! only while requests are in flight and nothing came of them, at most every two seconds, because
 //! a server that is asked more often does not notice that clients are gone.
+//!
+//! A server may do well and yet have lost one request: [`lost`] finds those. Only they are cut off
+//! then, as if their connection had broken.
+
+mod lost;
 
 use super::lease::has_socket;
+use super::pulse::Pulse;
 use super::replica::Replica;
 use llamatelemetry::LiveServer;
 use llamatelemetry::server::Fault;
 use llamatelemetry_api::{Endpoints as _, Slot};
-use std::sync::Weak;
+use lost::Sightings;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// Slots are asked so often at the most.
@@ -30,7 +37,9 @@ pub(super) async fn guard(replica: Weak<Replica>, limit: Duration) {
         let Some(replica) = replica.upgrade() else {
             return;
         };
-        let Some(run) = replica.run() else {
+        let run = replica.run();
+        lose_former(&replica, run.as_deref());
+        let Some(run) = run else {
             continue;
         };
         if pid != Some(run.process().pid()) {
@@ -41,25 +50,50 @@ pub(super) async fn guard(replica: Weak<Replica>, limit: Duration) {
             kill(&replica, &run, Fault::Unreachable);
             continue;
         }
+        let silent = replica.silent(limit);
         let since = replica.last_progress();
-        if replica.in_flight() == 0 || since.elapsed() < ASK_EVERY.min(limit) {
+        let all_silent = replica.in_flight() > 0 && since.elapsed() >= ASK_EVERY.min(limit);
+        if !all_silent {
             watch.progressed();
-            continue;
         }
-        if !watch.may_ask() {
+        if silent.is_empty() {
+            watch.sightings = Sightings::default();
+        }
+        if !all_silent && silent.is_empty() || !watch.may_ask() {
             continue;
         }
         let seen = Seen {
             slots: slots(&run).await,
             processor_time: processor_time(&run).await,
         };
+        for pulse in watch.find_lost(Instant::now(), &silent, &seen) {
+            lose(&replica, pulse);
+        }
         // Something may have come meanwhile.
-        if replica.in_flight() > 0
+        if all_silent
+            && replica.in_flight() > 0
             && watch.look(Instant::now(), replica.last_progress(), &seen) == Verdict::Stalled
         {
             kill(&replica, &run, Fault::Stalled);
         }
     }
+}
+
+/// Requests to a run that has ended get no answer. Their connections say so, as a rule; where they
+/// have not until the next look, it is said here.
+fn lose_former(replica: &Replica, run: Option<&LiveServer>) {
+    let pid = run.map(|run| run.process().pid());
+    for pulse in replica.silent(ASK_EVERY) {
+        if Some(pulse.pid()) != pid && pulse.orphan() {
+            lose(replica, &pulse);
+        }
+    }
+}
+
+fn lose(replica: &Replica, pulse: &Pulse) {
+    let (pid, model) = (pulse.pid(), &replica.server.model().name);
+    tracing::warn!(pid, model, "llama-server has lost a request: giving it up");
+    pulse.lose();
 }
 
 fn kill(replica: &Replica, run: &LiveServer, fault: Fault) {
@@ -129,6 +163,10 @@ struct Watch {
     asked: Option<Instant>,
     /// When the slots showed progress last.
     slots_moved: Option<Instant>,
+    /// The processor time at the look before.
+    computed: Option<Duration>,
+    /// What the slots worked on, while single requests are silent.
+    sightings: Sightings,
 }
 
 impl Watch {
@@ -138,6 +176,8 @@ impl Watch {
             last: None,
             asked: None,
             slots_moved: None,
+            computed: None,
+            sightings: Sightings::default(),
         }
     }
 
@@ -157,6 +197,20 @@ impl Watch {
             self.asked = Some(now);
         }
         due
+    }
+
+    /// The requests among the silent ones that the server has lost.
+    fn find_lost<'a>(
+        &mut self,
+        now: Instant,
+        silent: &'a [Arc<Pulse>],
+        seen: &Seen,
+    ) -> Vec<&'a Arc<Pulse>> {
+        let before = std::mem::replace(&mut self.computed, seen.processor_time);
+        let computes = computes(before, seen.processor_time);
+        let slots = seen.slots.as_deref();
+        self.sightings
+            .look(now, slots, silent, self.limit, computes)
     }
 
     /// Looks at a server with requests of which nothing came since `progressed`.
@@ -180,7 +234,7 @@ impl Watch {
         let since = self
             .slots_moved
             .map_or(progressed, |moved| moved.max(progressed));
-        let computes = last.is_some_and(|last| computes(&last, seen));
+        let computes = last.is_some_and(|last| computes(last.processor_time, seen.processor_time));
         let limit = if computes {
             self.limit.saturating_mul(COMPUTING_FACTOR)
         } else {
@@ -195,8 +249,8 @@ impl Watch {
 }
 
 /// Whether a server computed between two looks, which lie two seconds apart at the least.
-fn computes(last: &Seen, now: &Seen) -> bool {
-    let Some((before, after)) = last.processor_time.zip(now.processor_time) else {
+fn computes(before: Option<Duration>, after: Option<Duration>) -> bool {
+    let Some((before, after)) = before.zip(after) else {
         return false;
     };
     after.saturating_sub(before) >= ASK_EVERY.mul_f64(COMPUTING_SHARE)
