@@ -7,16 +7,21 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
+use std::io::ErrorKind::TimedOut;
 use std::net::Shutdown;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 /// Idle connections are dropped before llama-server closes them: it does so after 5 s.
 const KEEP_IDLE: Duration = Duration::from_secs(4);
 /// Idle connections kept at most.
 const KEEP_AT_MOST: usize = 32;
+
+/// A machine that does not answer at all is not waited for any longer.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// One open connection and the task that drives it. Dropping it closes the socket.
 #[derive(Debug)]
@@ -191,7 +196,11 @@ impl Pool {
                 Self::start(TokioIo::new(stream), socket).await
             }
             Address::Tcp(address) => {
-                let stream = TcpStream::connect(address).await.map_err(refused)?;
+                let connecting = timeout(CONNECT_LIMIT, TcpStream::connect(address));
+                let connected = connecting
+                    .await
+                    .unwrap_or_else(|_elapsed| Err(TimedOut.into()));
+                let stream = connected.map_err(refused)?;
                 stream.set_nodelay(true).map_err(refused)?;
                 let stream = stream.into_std().map_err(refused)?;
                 let socket = Socket::Tcp(stream.try_clone().map_err(refused)?);

@@ -135,7 +135,11 @@ impl Gateway {
         )
         .and_then(|listener| {
             let manners = Manners::new(Speaks::Http1, None, serve);
-            Door::open(listener, control::routes(shared.clone()), manners)
+            Door::open(
+                listener,
+                control::routes(shared.clone(), serve.body_limit.0),
+                manners,
+            )
         });
         let manners = Manners::new(Speaks::Http1, tls.clone(), serve);
         let door = Door::open(listener, route::routes(shared.clone()), manners)?;

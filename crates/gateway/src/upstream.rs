@@ -4,6 +4,12 @@ use crate::GatewayError;
 use http::uri::{InvalidUri, PathAndQuery, Uri};
 use http::{HeaderValue, Request, header};
 use llamatelemetry_api::{Address, Client};
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// An address that lets nobody in within this time is passed over.
+const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 
 /// A server that we did not start. It gets the same requests and leaves the same records as one of
 /// ours; what only the owner of a process can know stays unknown.
@@ -16,7 +22,8 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    /// Finds the address of a URL, `http://HOST[:PORT][/PREFIX]`. Nothing is sent yet.
+    /// Finds the address of a URL, `http://HOST[:PORT][/PREFIX]`: the first that lets us in, else
+    /// the first. Nothing is sent yet.
     pub(crate) async fn find(url: &str) -> Result<Self, GatewayError> {
         let wrong = |reason: &str| GatewayError::Upstream {
             url: url.to_owned(),
@@ -29,15 +36,22 @@ impl Upstream {
             return Err(wrong("only http:// is spoken to other servers"));
         }
         let authority = uri.authority().ok_or_else(|| wrong("it names no host"))?;
+        if authority.as_str().contains('@') {
+            // Without the URL itself: it would tell the secret.
+            return Err(GatewayError::Upstream {
+                url: authority.host().to_owned(),
+                reason: "a name or a password in it is not used".to_owned(),
+            });
+        }
         let host = HeaderValue::from_str(authority.as_str());
         let host = host.map_err(|error| wrong(&error.to_string()))?;
         let name = authority.host().trim_matches(['[', ']']);
         let port = authority.port_u16().unwrap_or(80);
-        let mut found = tokio::net::lookup_host((name, port))
+        let found = tokio::net::lookup_host((name, port))
             .await
             .map_err(|error| wrong(&error.to_string()))?;
-        let address = found
-            .next()
+        let address = reachable(found)
+            .await
             .ok_or_else(|| wrong("its host has no address"))?;
         Ok(Self {
             client: Client::new(Address::Tcp(address), None),
@@ -74,6 +88,20 @@ impl Upstream {
     }
 }
 
+/// The first address where somebody listens, else the first: whoever is not there yet may come.
+async fn reachable(addresses: impl Iterator<Item = SocketAddr>) -> Option<SocketAddr> {
+    let addresses: Vec<SocketAddr> = addresses.collect();
+    let first = addresses.first().copied();
+    // Where there is no choice, nobody is asked.
+    for address in addresses.iter().filter(|_| addresses.len() > 1) {
+        let connecting = tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect(address));
+        if let Ok(Ok(_)) = connecting.await {
+            return Some(*address);
+        }
+    }
+    first
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +117,8 @@ mod tests {
         upstream.address(&mut request);
         assert_eq!(request.uri(), "/api/v1/models?a=1");
         assert_eq!(request.headers()[header::HOST], "127.0.0.1:81");
+        let told = Upstream::find("http://me:secret@127.0.0.1").await;
+        assert!(!told.unwrap_err().to_string().contains("secret"));
         for wrong in ["https://127.0.0.1", "127.0.0.1:80", "http://", "x y"] {
             assert!(Upstream::find(wrong).await.is_err(), "{wrong}");
         }

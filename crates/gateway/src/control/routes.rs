@@ -3,20 +3,23 @@
 use super::{CHAT, RELOAD, STATUS, STOP, Status, chat, models};
 use crate::refusal::Refusal;
 use crate::{Shared, proxy};
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::StatusCode;
 use serde::Deserialize;
 use std::sync::Arc;
 
-pub(crate) fn routes(shared: Arc<Shared>) -> Router {
+/// Pictures and long texts make bodies as large as those of the door: `limit`, bytes.
+pub(crate) fn routes(shared: Arc<Shared>, limit: u64) -> Router {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     Router::new()
         .route(STATUS, get(status))
         .route(STOP, post(stop))
         .route(RELOAD, post(reload))
         .route(CHAT, post(chat::answer))
         .fallback(proxy::forward)
+        .layer(DefaultBodyLimit::max(limit))
         .with_state(shared)
 }
 

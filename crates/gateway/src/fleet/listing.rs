@@ -3,10 +3,13 @@
 use super::Fleet;
 use super::member::{Member, Phase};
 use super::progress::LoadState;
-use crate::Shared;
+use crate::{Shared, proxy};
+use axum::body::Body;
 use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use http::Request;
 use llamatelemetry::LiveServer;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -19,15 +22,19 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/models", get(list))
 }
 
-async fn list(State(shared): State<Arc<Shared>>) -> Json<Value> {
-    let models = shared.fleet.models();
+/// Where only a foreign server has models, its list is the answer.
+async fn list(state: State<Arc<Shared>>, request: Request<Body>) -> Response {
+    let models = state.fleet.models();
+    if models.is_empty() && state.upstream.is_some() {
+        return proxy::forward(state, request).await;
+    }
     // Beside OpenAI's list stands the one that llama-server makes for Ollama's clients.
     let others: Vec<&Value> = models
         .iter()
         .filter_map(|model| model.listed.as_ref())
         .collect();
     let data: Vec<Value> = models.iter().map(ModelView::entry).collect();
-    Json(json!({ "object": "list", "data": data, "models": others }))
+    Json(json!({ "object": "list", "data": data, "models": others })).into_response()
 }
 
 /// One model, as whoever asks sees it.

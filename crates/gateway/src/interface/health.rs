@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{HOST, HeaderValue};
-use http::{Request, Uri};
+use http::{Method, Request, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use llamatelemetry_api::Client;
 use serde_json::{Value, json};
@@ -38,9 +38,15 @@ pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Response {
 
 /// The word of the one server behind us, byte for byte, where it runs; else the same in
 /// llama-server's form. A model that is not loaded is no fault: it loads when it is asked for.
-pub(super) async fn health(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
+pub(super) async fn health(
+    State(shared): State<Arc<Shared>>,
+    method: Method,
+    uri: Uri,
+) -> Response {
     let models = shared.fleet.models();
     let mut question = Request::new(Full::default());
+    // `GET` or `HEAD`: llama-server's heads differ.
+    *question.method_mut() = method;
     if let Some(path) = uri.path_and_query() {
         *question.uri_mut() = path.path().parse().unwrap_or_default();
     }

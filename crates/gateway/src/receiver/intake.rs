@@ -150,7 +150,7 @@ impl Intake {
         }
         let mut gathered = Gathered {
             head: [0; HEAD],
-            bytes: Vec::with_capacity(length.unwrap_or(0)),
+            bytes: Vec::new(),
             held: self.held()?,
         };
         let mut headless = HEAD;

@@ -1,9 +1,10 @@
 //! The same requests to llama-server itself and through the gateway: the same bytes come back.
 
-use crate::gateway;
+use crate::{gateway, wire};
 use llamatelemetry::{LoadOptions, ServerManager};
 use llamatelemetry_api::Address;
 use llamatelemetry_testbed as testbed;
+use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -263,6 +264,19 @@ async fn the_gateway_changes_no_byte() {
         }
     }
     assert!(differences.is_empty(), "{differences}");
+    // The one answer of our own has all that theirs says of the model. What it is called is ours.
+    let theirs = run.client().get("/v1/models").await.unwrap();
+    let theirs: Value = serde_json::from_slice(&theirs).unwrap();
+    for path in ["/v1/models", "/models"] {
+        let ours = wire::get(address, path, &[]);
+        let ours: Value = serde_json::from_str(&ours.body).unwrap();
+        for (field, value) in theirs["data"][0].as_object().unwrap() {
+            if !["id", "aliases", "created"].contains(&field.as_str()) {
+                assert_eq!(&ours["data"][0][field], value, "{path}: {field}");
+            }
+        }
+        assert_eq!(ours["object"], theirs["object"]);
+    }
     gateway.drain(Duration::from_secs(10)).await;
 }
 

@@ -347,3 +347,20 @@ async fn a_slow_client_slows_its_server_and_fills_no_memory() {
     client.read_exact(&mut vec![0; 32 << 20]).unwrap();
     assert!(written.load(Ordering::Relaxed) > 31 << 20);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_server_lists_its_own_models() {
+    let list = json!({"object": "list", "data": [{"id": "theirs"}]});
+    let told = list.to_string();
+    let bed = bed(false, move |request, reply| {
+        let status = if request.path == "/v1/models" {
+            200
+        } else {
+            404
+        };
+        reply.json(status, &list)
+    })
+    .await;
+    let reply = wire::get(bed.gateway.address(), "/v1/models", &[]);
+    assert_eq!((reply.status, reply.body), (200, told));
+}
