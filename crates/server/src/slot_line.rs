@@ -151,7 +151,7 @@ mod tests {
             ),
             (
                 "slot      release: id  3 | task 0 | stop processing: n_tokens = 165, truncated = 0",
-                (3, Some(0), None),
+                (3, Some(0), Some(SlotEvent::Released { tokens: Some(165) })),
             ),
         ];
         for (text, expected) in lines {

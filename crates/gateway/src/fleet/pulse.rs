@@ -74,7 +74,7 @@ impl Pulse {
         async move {
             if lost.wait_for(|lost| *lost).await.is_err() {
                 // Nobody judges it any more.
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     }

@@ -100,8 +100,7 @@ fn a_model_that_sleeps_sleeps_on() {
         engine.infer("One, two,", &greedy(4)).await.unwrap();
         let client = engine.server().live().await.unwrap();
         let asleep = async || {
-            let props = client.client().props().await.unwrap();
-            props.extra["is_sleeping"].as_bool().expect("it says so")
+            client.client().props().await.unwrap().is_sleeping
         };
         seen(address, "llamacpp_server_sleeping", |sleeping| {
             sleeping > 0.5
