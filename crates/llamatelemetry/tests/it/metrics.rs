@@ -99,9 +99,7 @@ fn a_model_that_sleeps_sleeps_on() {
         let (engine, _telemetry, address) = engine(&["--sleep-idle-seconds", "1"]).await;
         engine.infer("One, two,", &greedy(4)).await.unwrap();
         let client = engine.server().live().await.unwrap();
-        let asleep = async || {
-            client.client().props().await.unwrap().is_sleeping
-        };
+        let asleep = async || client.client().props().await.unwrap().is_sleeping;
         seen(address, "llamacpp_server_sleeping", |sleeping| {
             sleeping > 0.5
         });
