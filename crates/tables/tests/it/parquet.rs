@@ -112,7 +112,7 @@ fn other_programs_read_what_is_written() {
     let start = BEGAN + 42_000;
     let attributes = r#"{\"gen_ai.request.model\":\"b\",\"gen_ai.usage.input_tokens\":42,\"llamacpp.energy\":0.25}"#;
     let known = format!(
-        r#"{}, {}, {}, ["span 42", {start}, 77, null, "{attributes}", true]]"#,
+        r#"{}, {:?}, {}, ["span 42", {start}, 77, null, "{attributes}", true]]"#,
         COUNT * (COUNT - 1) / 2,
         COUNT.div_ceil(3) as f64 * 0.25,
         COUNT.div_ceil(5),
