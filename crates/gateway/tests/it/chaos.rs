@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 
 const CLIENTS: u64 = 16;
 /// How long the clients ask, unless the soak says otherwise.
-const SECONDS: u64 = 45;
+const SECONDS: u64 = 60;
 const SOAK_SECONDS: &str = "LLAMATELEMETRY_TEST_SOAK_SECONDS";
 /// Where the soak wants the result.
 const SOAK_RESULT: &str = "LLAMATELEMETRY_TEST_SOAK_RESULT";
