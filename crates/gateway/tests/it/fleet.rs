@@ -83,8 +83,6 @@ async fn one_launch_serves_all_who_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "how much models so small take depends on the pages they share with whatever else runs: \
-            the budget is met or missed by luck"]
 async fn three_models_share_the_memory_of_two() {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = settings();

@@ -9,11 +9,9 @@ use std::time::Duration;
 pub(super) fn of(pid: u32) -> Option<Footprint> {
     let folder = Path::new("/proc").join(pid.to_string());
     let stat = fs::read_to_string(folder.join("stat")).ok()?;
-    // Kernels before 4.14 and hardened ones keep the first file from us.
-    let memory = fs::read_to_string(folder.join("smaps_rollup"))
-        .ok()
-        .and_then(|rollup| kibibytes(&rollup, "Pss:"))
-        .or_else(|| kibibytes(&fs::read_to_string(folder.join("status")).ok()?, "VmRSS:"))?;
+    // Not the proportional size: what a server has of common pages grows when another one goes, and
+    // a budget needs figures that add up.
+    let memory = kibibytes(&fs::read_to_string(folder.join("status")).ok()?, "VmRSS:")?;
     Some(Footprint {
         memory,
         processor_time: processor_time(&stat)?,
@@ -51,9 +49,12 @@ mod tests {
     }
 
     #[test]
-    fn shared_memory_counts_in_parts() {
-        let rollup = "Rss:  100 kB\nPss:   40 kB\nPss_Dirty: 1 kB\n";
-        assert_eq!(kibibytes(rollup, "Pss:"), Some(40 << 10));
+    fn a_line_is_found_by_its_whole_name() {
+        let status = "VmHWM:	  200 kB
+VmRSS:	  100 kB
+RssAnon:	 40 kB
+";
+        assert_eq!(kibibytes(status, "VmRSS:"), Some(100 << 10));
     }
 
     #[test]
